@@ -1,0 +1,189 @@
+r"""Audio messages: the frame header, checksums, singles and batches, compressed blocks.
+
+A frame, all integers little-endian:
+
+====== ===== ===========================================================================
+offset bytes field
+====== ===== ===========================================================================
+0      3     ``rsp``
+3      16    session id, a UUID
+19     8     stream hash: first 64 bits of MurmurHash3 x64-128 of the stream id, unsigned
+27     4     CRC-32C of the block as sent
+31     2     block size
+33     1     flags; bit 0: the block is one zstd frame
+34     ...   the block: interleaved PCM, 2 or 3 bytes a sample
+====== ===== ===========================================================================
+
+Worked example: stream ``chopin`` (hash ``0x33e990305041dd45``), session of sixteen bytes 0x11, one
+16-bit stereo sample frame (1, -1), uncompressed::
+
+    72 73 70  11 11 11 11 11 11 11 11 11 11 11 11 11 11 11 11
+    45 dd 41 50 30 90 e9 33  <crc32c of 01 00 ff ff>  04 00  00  01 00 ff ff
+
+A *single* is one frame and nothing else. A *batch* is ``rsp`` and then exactly one msgpack array of
+bin, each bin one whole frame. They are told apart by structure alone.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+
+import mmh3
+import msgspec
+from crc32c import crc32c
+
+from racs.wire.errors import WireError
+from racs.wire.events import Buffer, Frame
+
+MAGIC = b"rsp"
+HEADER = struct.Struct("<3s16sQIHB")
+HEADER_SIZE = HEADER.size
+MAX_BLOCK = 65_535
+"""The largest block that the 16-bit size field can state, in bytes."""
+
+COMPRESSED = 0x01
+_MAX_WINDOW = 8 << 20
+"""What RFC 8878, section 3.1.1.1.2, recommends that every zstd decoder supports, in bytes."""
+_ARRAY_MARKERS = frozenset([*range(0x90, 0xA0), 0xDC, 0xDD])
+_batch_decoder = msgspec.msgpack.Decoder(list[memoryview])
+
+
+def stream_hash(stream_id: str) -> int:
+    """Return the unsigned 64-bit hash that names a stream in frame headers.
+
+    First half of MurmurHash3 x64-128 (Appleby, 2011) of the UTF-8 bytes of the id, seed 0.
+    """
+    return mmh3.hash64(stream_id, seed=0, x64arch=True, signed=False)[0]
+
+
+def encode_frame(hash_: int, session: bytes, block: Buffer, *, compressed: bool = False) -> bytes:
+    """Return one frame.
+
+    Parameters
+    ----------
+    hash_
+        The stream's hash, see `stream_hash`.
+    session
+        The sender's session id, 16 bytes.
+    block
+        PCM, or one zstd frame of PCM where `compressed`; at most `MAX_BLOCK` bytes.
+    """
+    if len(block) > MAX_BLOCK:
+        raise WireError(f"a block of {len(block)} bytes: a frame holds at most {MAX_BLOCK}")
+    flags = COMPRESSED if compressed else 0
+    return HEADER.pack(MAGIC, session, hash_, crc32c(block), len(block), flags) + block
+
+
+def encode_single(frame: bytes) -> bytes:
+    """Return the message that carries one frame, with its length prefix."""
+    return len(frame).to_bytes(8, "little") + frame
+
+
+def encode_batch(frames: Iterable[bytes]) -> bytes:
+    """Return the message that carries many frames, with its length prefix."""
+    array = msgspec.msgpack.encode(list(frames))
+    return (len(MAGIC) + len(array)).to_bytes(8, "little") + MAGIC + array
+
+
+def parse_audio(payload: memoryview, *, max_inflated: int, max_batch: int) -> list[Frame]:
+    """Take an audio message apart and check every frame of it.
+
+    Parameters
+    ----------
+    payload
+        The message, starting with ``rsp``.
+    max_inflated
+        What one compressed block may grow to, in bytes.
+    max_batch
+        What all blocks of the message together may come to, in bytes.
+
+    Raises
+    ------
+    WireError
+        The message is neither a single nor a batch, a checksum does not match, or a compressed
+        block is damaged or too large. The text counts the frames of a batch from 0.
+    """
+    parts = _batch_parts(payload)
+    if parts is None:
+        parts = [_single_part(payload)]
+    frames = []
+    total = 0
+    for number, part in enumerate(parts):
+        try:
+            frame = _open_frame(part, max_inflated)
+        except WireError as error:
+            raise WireError(f"frame {number} of {len(parts)}: {error}") from None
+        total += len(frame.pcm)
+        if total > max_batch:
+            raise WireError(
+                f"the blocks of this batch come to more than {max_batch} bytes of PCM;"
+                " send smaller batches"
+            )
+        frames.append(frame)
+    return frames
+
+
+def _batch_parts(payload: memoryview) -> Sequence[memoryview] | None:
+    """Return the frames of a batch, or None if the payload is not one by structure."""
+    if len(payload) <= 3 or payload[3] not in _ARRAY_MARKERS:
+        return None
+    try:
+        parts = _batch_decoder.decode(payload[3:])
+    except msgspec.MsgspecError:
+        return None
+    return parts if all(_is_frame(part) for part in parts) else None
+
+
+def _is_frame(part: memoryview) -> bool:
+    return (
+        len(part) >= HEADER_SIZE
+        and part[:3] == MAGIC
+        and len(part) == HEADER_SIZE + int.from_bytes(part[31:33], "little")
+    )
+
+
+def _single_part(payload: memoryview) -> memoryview:
+    if _is_frame(payload):
+        return payload
+    if len(payload) < HEADER_SIZE:
+        raise WireError(
+            f"an audio message of {len(payload)} bytes: a frame has a header of {HEADER_SIZE}"
+        )
+    size = int.from_bytes(payload[31:33], "little")
+    raise WireError(
+        f"malformed audio message of {len(payload)} bytes: not a batch, and not a single, which"
+        f" with its block size of {size} would have {HEADER_SIZE + size} bytes"
+    )
+
+
+def _open_frame(part: memoryview, max_inflated: int) -> Frame:
+    _, session, hash_, checksum, _, flags = HEADER.unpack_from(part)
+    block = part[HEADER_SIZE:]
+    found = crc32c(block)
+    if found != checksum:
+        raise WireError(
+            f"the block's checksum is {found:#010x}, its header says {checksum:#010x}:"
+            " damaged on the way; send it again"
+        )
+    if flags & ~COMPRESSED:
+        raise WireError(f"unknown flags {flags:#04x}; only bit 0 (zstd) is defined")
+    if flags & COMPRESSED:
+        return Frame(hash_, session, _inflate(block, max_inflated), None)
+    return Frame(hash_, session, block, checksum)
+
+
+def _inflate(block: memoryview, limit: int) -> bytes:
+    """Decompress one zstd frame, never making more than `limit` bytes."""
+    import zstandard  # here: it takes 20 ms to import, and most senders never compress
+
+    try:
+        claimed = zstandard.frame_content_size(block)
+        if claimed > limit:
+            raise WireError(f"a compressed block of {claimed} bytes; at most {limit} are allowed")
+        # With no size in the frame (-1) the library makes at most max_output_size bytes.
+        return zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompress(
+            block, max_output_size=limit, allow_extra_data=False
+        )
+    except zstandard.ZstdError as error:
+        raise WireError(
+            f"the compressed block is not one zstd frame of at most {limit} bytes: {error}"
+        ) from None

@@ -1,0 +1,145 @@
+r"""Replies: one msgpack array each, a type name and then the value.
+
+=================================== ============================ =====================
+type                                msgpack value                Python value
+=================================== ============================ =====================
+``null``                            nothing follows              `None`
+``bool`` ``int`` ``float`` ``string`` one value                  the same
+``list``                            the elements follow          `list`
+``u8v`` ``s16v`` ``s32v`` ...       bin, little-endian elements  `Vector`
+``error``                           str                          `ReplyError` raised
+=================================== ============================ =====================
+
+Worked example: the reply ``PONG`` is ``92 a6 string a4 PONG``, sample values 1 and -1 are
+``92 a4 s32v c4 08 01 00 00 00 ff ff ff ff``.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from racs.wire.errors import WireError
+from racs.wire.events import Buffer
+
+VECTOR_DTYPES = {
+    "u8v": "<u1",
+    "s8v": "<i1",
+    "s16v": "<i2",
+    "u16v": "<u2",
+    "s32v": "<i4",
+    "u32v": "<u4",
+    "f32v": "<f4",
+    "c64v": "<c8",
+}
+"""Vector type names and the numpy dtype of their elements."""
+
+MAX_BIN = 2**32 - 1
+"""The longest msgpack bin, in bytes."""
+
+_encode = msgspec.msgpack.encode
+_decode = msgspec.msgpack.Decoder().decode
+_decode_vector = msgspec.msgpack.Decoder(tuple[str, memoryview]).decode
+_FIXSTR = 0xA0
+_SCALARS = {bool: "bool", int: "int", float: "float", str: "string"}
+
+
+class Vector(msgspec.Struct, frozen=True):
+    """A uniform vector: a key of `VECTOR_DTYPES` and the bytes of its elements."""
+
+    type: str
+    data: Buffer
+
+
+class ReplyError(Exception):
+    """The reply was an ``error``; the message is the server's text."""
+
+
+Value = None | bool | int | float | str | Sequence[Any] | Vector
+
+
+def encode_reply(value: Value) -> bytes:
+    """Return the reply message for a value, with its length prefix.
+
+    Raises
+    ------
+    OverflowError
+        An integer does not fit into 64 bits, signed.
+    """
+    if value is None:
+        body = b"\x91\xa4null"
+    elif isinstance(value, Vector):
+        return vector_head(value.type, len(value.data)) + value.data
+    elif isinstance(value, list | tuple):
+        body = _encode(["list", *value])
+    elif type(value) is int and not -(2**63) <= value < 2**63:
+        raise OverflowError(f"{value} does not fit into the 64 bits of an int reply")
+    else:
+        body = _encode((_SCALARS[type(value)], value))
+    return len(body).to_bytes(8, "little") + body
+
+
+def encode_error(text: str) -> bytes:
+    """Return the ``error`` reply message, with its length prefix."""
+    body = _encode(("error", text))
+    return len(body).to_bytes(8, "little") + body
+
+
+def vector_head(type_: str, size: int) -> bytes:
+    """Return all of a vector's reply message that comes before its elements.
+
+    Parameters
+    ----------
+    type_
+        A key of `VECTOR_DTYPES`.
+    size
+        How many bytes of elements will follow, at most `MAX_BIN`.
+    """
+    if size < 1 << 8:
+        marker = b"\xc4" + size.to_bytes(1, "big")
+    elif size < 1 << 16:
+        marker = b"\xc5" + size.to_bytes(2, "big")
+    else:
+        marker = b"\xc6" + size.to_bytes(4, "big")
+    head = b"\x92" + _encode(type_) + marker
+    return (len(head) + size).to_bytes(8, "little") + head
+
+
+def decode_reply(payload: Buffer) -> Value:
+    """Unpack a reply; a `Vector`'s data is a view of the payload.
+
+    Raises
+    ------
+    ReplyError
+        The server answered with an error.
+    WireError
+        The bytes are not a reply.
+    """
+    try:
+        kind = _kind(payload)
+        if kind in VECTOR_DTYPES:
+            return Vector(*_decode_vector(payload))
+        _, *values = _decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, IndexError, TypeError, ValueError) as error:
+        raise WireError(
+            f"a reply that is no msgpack array of a type and a value: {error}"
+        ) from None
+    if kind == "list":
+        return values
+    if kind == "null" and not values:
+        return None
+    if len(values) == 1:
+        value: bool | int | float | str = values[0]
+        if kind == "error":
+            raise ReplyError(value)
+        if _SCALARS.get(type(value)) == kind or (kind == "float" and type(value) is int):
+            return float(value) if kind == "float" else value
+    raise WireError(f"a reply of type {kind!r} with {len(values)} values that do not fit it")
+
+
+def _kind(payload: Buffer) -> str:
+    """Return the type name, read without unpacking what follows it."""
+    start = {0xDC: 3, 0xDD: 5}.get(payload[0], 1)
+    if not _FIXSTR <= payload[start] < _FIXSTR + 32:
+        raise WireError("the first element of the array is no short string")
+    return bytes(payload[start + 1 : start + 1 + payload[start] - _FIXSTR]).decode()

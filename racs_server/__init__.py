@@ -1,0 +1,1 @@
+"""The RACS server: an audio stream store behind a TCP port."""
