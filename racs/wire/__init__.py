@@ -9,9 +9,12 @@ from racs.wire.errors import FramingLost, WireError
 from racs.wire.events import AudioFrames, Command, EndOfStream, Event, Frame, Rejected, Reply
 from racs.wire.frames import (
     MAX_BLOCK,
+    MAX_FRAMES,
     encode_batch,
     encode_frame,
     encode_single,
+    frame_header,
+    gather_batch,
     parse_audio,
     stream_hash,
 )
@@ -19,6 +22,7 @@ from racs.wire.replies import VECTOR_DTYPES, Vector, decode_reply, encode_reply,
 
 __all__ = [
     "MAX_BLOCK",
+    "MAX_FRAMES",
     "VECTOR_DTYPES",
     "AudioFrames",
     "ClientConnection",
@@ -39,6 +43,8 @@ __all__ = [
     "encode_frame",
     "encode_reply",
     "encode_single",
+    "frame_header",
+    "gather_batch",
     "parse_audio",
     "stream_hash",
     "vector_head",

@@ -22,7 +22,7 @@ import numpy as np
 
 from racs.wire.errors import FramingLost, WireError
 from racs.wire.events import AudioFrames, Command, EndOfStream, Event, Rejected, Reply
-from racs.wire.frames import MAGIC, parse_audio
+from racs.wire.frames import MAGIC, MAX_FRAMES, parse_audio
 
 PREFIX = 8
 _PEEK = 64
@@ -48,6 +48,8 @@ class Limits(msgspec.Struct, frozen=True):
         What one compressed block may grow to.
     batch
         What all blocks of one message together may come to.
+    frames
+        How many frames one batch may have (a number, not bytes).
     """
 
     command: int = 64 << 10
@@ -55,6 +57,7 @@ class Limits(msgspec.Struct, frozen=True):
     message: int = 64 << 20
     inflated: int = 1 << 20
     batch: int = 64 << 20
+    frames: int = MAX_FRAMES
 
 
 def encode_command(text: str) -> bytes:
@@ -119,6 +122,12 @@ class _Framing:
         return PREFIX if self._end > self._start else None
 
     @property
+    def arrived(self) -> int:
+        """How many bytes of the message under way have come, its length prefix included."""
+        prefix = 0 if self._length is None else PREFIX
+        return prefix + self._end - self._start
+
+    @property
     def ended(self) -> bool:
         """Whether the peer has closed its end."""
         return self._ended
@@ -177,7 +186,7 @@ class ServerConnection(_Framing):
     def _too_long(self, length: int) -> Rejected | None:
         """Decide from a long message's first bytes whether it is over its limit."""
         head = bytes(self._buffer[self._start : min(self._end, self._start + _PEEK)])
-        if len(head) < _PEEK or head.startswith(MAGIC):
+        if len(head) < min(_PEEK, length) or head.startswith(MAGIC):
             return None
         evaluation = head.lstrip()[:4].upper() == b"EVAL"
         limit = self.limits.evaluation if evaluation else self.limits.command
@@ -203,7 +212,10 @@ class ServerConnection(_Framing):
             try:
                 return AudioFrames(
                     parse_audio(
-                        payload, max_inflated=self.limits.inflated, max_batch=self.limits.batch
+                        payload,
+                        max_inflated=self.limits.inflated,
+                        max_batch=self.limits.batch,
+                        max_frames=self.limits.frames,
                     )
                 )
             except WireError as error:
@@ -221,8 +233,8 @@ class ServerConnection(_Framing):
 class ClientConnection(_Framing):
     """The client's end: replies come in.
 
-    A large reply gets a buffer of its own, which is its to keep: numpy arrays are made of it
-    without a copy.
+    A large reply gets a buffer of its own, which is its to keep (`Reply.owned`): numpy arrays are
+    made of it without a copy.
     """
 
     _offset = _ALIGN
@@ -245,9 +257,10 @@ class ClientConnection(_Framing):
         payload = self._take_message(length)
         if payload is None:
             return None
-        if len(self._buffer) > _SMALL_BUFFER:
+        owned = len(self._buffer) > _SMALL_BUFFER
+        if owned:
             rest = self._buffer[self._start : self._end]
             self._buffer = memoryview(bytearray(max(_SMALL_BUFFER, len(rest))))
             self._buffer[: len(rest)] = rest
             self._start, self._end = 0, len(rest)
-        return Reply(payload)
+        return Reply(payload, owned)

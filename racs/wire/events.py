@@ -1,7 +1,8 @@
 """What arrives on a connection, as frozen values.
 
 The PCM of a `Frame` and the payload of a `Reply` may be views of the connection's receive buffer:
-they are good until the connection is next asked for a buffer (see `racs.wire.connection`).
+unless the reply owns its payload, they are good until the connection is next asked for a buffer
+(see `racs.wire.connection`).
 """
 
 import msgspec
@@ -63,9 +64,19 @@ class Rejected(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """One reply, not yet unpacked (`racs.wire.replies.decode_reply` does that)."""
+    """One reply, not yet unpacked (`racs.wire.replies.decode_reply` does that).
+
+    Attributes
+    ----------
+    payload
+        The msgpack array.
+    owned
+        Whether the payload's memory belongs to this reply alone, for good; else it is a view like
+        those of the other events.
+    """
 
     payload: memoryview
+    owned: bool = False
 
 
 Event = Command | AudioFrames | EndOfStream | Rejected | Reply

@@ -26,6 +26,7 @@ bin, each bin one whole frame. They are told apart by structure alone.
 
 import struct
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import mmh3
 import msgspec
@@ -34,6 +35,9 @@ from crc32c import crc32c
 from racs.wire.errors import WireError
 from racs.wire.events import Buffer, Frame
 
+if TYPE_CHECKING:
+    from zstandard import ZstdDecompressor
+
 MAGIC = b"rsp"
 HEADER = struct.Struct("<3s16sQIHB")
 HEADER_SIZE = HEADER.size
@@ -41,9 +45,14 @@ MAX_BLOCK = 65_535
 """The largest block that the 16-bit size field can state, in bytes."""
 
 COMPRESSED = 0x01
+MAX_FRAMES = 16_384
+"""The most frames that one batch may have, unless a server sets its own limit."""
 _MAX_WINDOW = 8 << 20
 """What RFC 8878, section 3.1.1.1.2, recommends that every zstd decoder supports, in bytes."""
-_ARRAY_MARKERS = frozenset([*range(0x90, 0xA0), 0xDC, 0xDD])
+_ARRAY_COUNT_SIZES = {0xDC: 2, 0xDD: 4}
+_FIXARRAY = range(0x90, 0xA0)
+_BIN_HEAD = 2
+"""The shortest head of a msgpack bin, in bytes."""
 _batch_decoder = msgspec.msgpack.Decoder(list[memoryview])
 
 
@@ -67,10 +76,15 @@ def encode_frame(hash_: int, session: bytes, block: Buffer, *, compressed: bool 
     block
         PCM, or one zstd frame of PCM where `compressed`; at most `MAX_BLOCK` bytes.
     """
+    return frame_header(hash_, session, block, compressed=compressed) + block
+
+
+def frame_header(hash_: int, session: bytes, block: Buffer, *, compressed: bool = False) -> bytes:
+    """Return all of a frame that comes before its block; parameters as for `encode_frame`."""
     if len(block) > MAX_BLOCK:
         raise WireError(f"a block of {len(block)} bytes: a frame holds at most {MAX_BLOCK}")
     flags = COMPRESSED if compressed else 0
-    return HEADER.pack(MAGIC, session, hash_, crc32c(block), len(block), flags) + block
+    return HEADER.pack(MAGIC, session, hash_, crc32c(block), len(block), flags)
 
 
 def encode_single(frame: bytes) -> bytes:
@@ -84,7 +98,45 @@ def encode_batch(frames: Iterable[bytes]) -> bytes:
     return (len(MAGIC) + len(array)).to_bytes(8, "little") + MAGIC + array
 
 
-def parse_audio(payload: memoryview, *, max_inflated: int, max_batch: int) -> list[Frame]:
+def gather_batch(frames: Sequence[tuple[bytes, Buffer]]) -> list[Buffer]:
+    """Return the message of `encode_batch` in pieces, so that no block is copied to make it.
+
+    Parameters
+    ----------
+    frames
+        Each frame as its header (see `frame_header`) and its block.
+    """
+    pieces: list[Buffer] = [b""]
+    length = 0
+    for header, block in frames:
+        head = bin_head(len(header) + len(block)) + header
+        pieces += (head, block)
+        length += len(head) + len(block)
+    start = MAGIC + _array_head(len(frames))
+    pieces[0] = (length + len(start)).to_bytes(8, "little") + start
+    return pieces
+
+
+def bin_head(size: int) -> bytes:
+    """Return what comes before the `size` bytes of a msgpack bin."""
+    if size < 1 << 8:
+        return b"\xc4" + size.to_bytes(1, "big")
+    if size < 1 << 16:
+        return b"\xc5" + size.to_bytes(2, "big")
+    return b"\xc6" + size.to_bytes(4, "big")
+
+
+def _array_head(count: int) -> bytes:
+    if count < len(_FIXARRAY):
+        return bytes([_FIXARRAY[count]])
+    if count < 1 << 16:
+        return b"\xdc" + count.to_bytes(2, "big")
+    return b"\xdd" + count.to_bytes(4, "big")
+
+
+def parse_audio(
+    payload: memoryview, *, max_inflated: int, max_batch: int, max_frames: int = MAX_FRAMES
+) -> list[Frame]:
     """Take an audio message apart and check every frame of it.
 
     Parameters
@@ -95,6 +147,8 @@ def parse_audio(payload: memoryview, *, max_inflated: int, max_batch: int) -> li
         What one compressed block may grow to, in bytes.
     max_batch
         What all blocks of the message together may come to, in bytes.
+    max_frames
+        How many frames a batch may have.
 
     Raises
     ------
@@ -102,14 +156,15 @@ def parse_audio(payload: memoryview, *, max_inflated: int, max_batch: int) -> li
         The message is neither a single nor a batch, a checksum does not match, or a compressed
         block is damaged or too large. The text counts the frames of a batch from 0.
     """
-    parts = _batch_parts(payload)
+    parts = _batch_parts(payload, max_frames)
     if parts is None:
         parts = [_single_part(payload)]
+    inflater = _Inflater(max_inflated)
     frames = []
     total = 0
     for number, part in enumerate(parts):
         try:
-            frame = _open_frame(part, max_inflated)
+            frame = _open_frame(part, inflater)
         except WireError as error:
             raise WireError(f"frame {number} of {len(parts)}: {error}") from None
         total += len(frame.pcm)
@@ -122,15 +177,37 @@ def parse_audio(payload: memoryview, *, max_inflated: int, max_batch: int) -> li
     return frames
 
 
-def _batch_parts(payload: memoryview) -> Sequence[memoryview] | None:
-    """Return the frames of a batch, or None if the payload is not one by structure."""
-    if len(payload) <= 3 or payload[3] not in _ARRAY_MARKERS:
+def _batch_parts(payload: memoryview, max_frames: int) -> Sequence[memoryview] | None:
+    """Return the frames of a batch, or None if the payload is not one by structure.
+
+    The count is judged before anything is made of it: each element of the array takes two bytes of
+    the message, but nearly two hundred as an object.
+    """
+    count = _batch_count(payload)
+    if count is None or count * (_BIN_HEAD + HEADER_SIZE) > len(payload):
         return None
+    if count > max_frames and not _is_frame(payload):
+        raise WireError(
+            f"a batch of {count} frames; at most {max_frames} are allowed; send smaller batches"
+        )
     try:
         parts = _batch_decoder.decode(payload[3:])
     except msgspec.MsgspecError:
         return None
     return parts if all(_is_frame(part) for part in parts) else None
+
+
+def _batch_count(payload: memoryview) -> int | None:
+    """Return how many elements the array after ``rsp`` announces, or None if there is none."""
+    if len(payload) <= len(MAGIC):
+        return None
+    marker = payload[len(MAGIC)]
+    if marker in _FIXARRAY:
+        return marker - _FIXARRAY.start
+    size = _ARRAY_COUNT_SIZES.get(marker)
+    if size is None:
+        return None
+    return int.from_bytes(payload[len(MAGIC) + 1 : len(MAGIC) + 1 + size], "big")
 
 
 def _is_frame(part: memoryview) -> bool:
@@ -155,7 +232,7 @@ def _single_part(payload: memoryview) -> memoryview:
     )
 
 
-def _open_frame(part: memoryview, max_inflated: int) -> Frame:
+def _open_frame(part: memoryview, inflater: "_Inflater") -> Frame:
     _, session, hash_, checksum, _, flags = HEADER.unpack_from(part)
     block = part[HEADER_SIZE:]
     found = crc32c(block)
@@ -167,23 +244,34 @@ def _open_frame(part: memoryview, max_inflated: int) -> Frame:
     if flags & ~COMPRESSED:
         raise WireError(f"unknown flags {flags:#04x}; only bit 0 (zstd) is defined")
     if flags & COMPRESSED:
-        return Frame(hash_, session, _inflate(block, max_inflated), None)
+        return Frame(hash_, session, inflater.inflate(block), None)
     return Frame(hash_, session, block, checksum)
 
 
-def _inflate(block: memoryview, limit: int) -> bytes:
-    """Decompress one zstd frame, never making more than `limit` bytes."""
-    import zstandard  # here: it takes 20 ms to import, and most senders never compress
+class _Inflater:
+    """Decompresses the blocks of one message, none of them to more than `limit` bytes."""
 
-    try:
-        claimed = zstandard.frame_content_size(block)
-        if claimed > limit:
-            raise WireError(f"a compressed block of {claimed} bytes; at most {limit} are allowed")
-        # With no size in the frame (-1) the library makes at most max_output_size bytes.
-        return zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).decompress(
-            block, max_output_size=limit, allow_extra_data=False
-        )
-    except zstandard.ZstdError as error:
-        raise WireError(
-            f"the compressed block is not one zstd frame of at most {limit} bytes: {error}"
-        ) from None
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._decompressor: ZstdDecompressor | None = None
+
+    def inflate(self, block: memoryview) -> bytes:
+        import zstandard  # here: it takes 20 ms to import, and most senders never compress
+
+        limit = self._limit
+        if self._decompressor is None:
+            self._decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
+        try:
+            claimed = zstandard.frame_content_size(block)
+            if claimed > limit:
+                raise WireError(
+                    f"a compressed block of {claimed} bytes; at most {limit} are allowed"
+                )
+            # With no size in the frame (-1) the library makes at most max_output_size bytes.
+            return self._decompressor.decompress(
+                block, max_output_size=limit, allow_extra_data=False
+            )
+        except zstandard.ZstdError as error:
+            raise WireError(
+                f"the compressed block is not one zstd frame of at most {limit} bytes: {error}"
+            ) from None

@@ -21,6 +21,7 @@ import msgspec
 
 from racs.wire.errors import WireError
 from racs.wire.events import Buffer
+from racs.wire.frames import bin_head
 
 VECTOR_DTYPES = {
     "u8v": "<u1",
@@ -41,6 +42,8 @@ _encode = msgspec.msgpack.encode
 _decode = msgspec.msgpack.Decoder().decode
 _decode_vector = msgspec.msgpack.Decoder(tuple[str, memoryview]).decode
 _FIXSTR = 0xA0
+_ARRAY_HEADS = dict.fromkeys(range(0x91, 0xA0), 1) | {0xDC: 3, 0xDD: 5}
+"""First byte of a msgpack array and how many bytes its head has; an empty one is no reply."""
 _SCALARS = {bool: "bool", int: "int", float: "float", str: "string"}
 
 
@@ -95,13 +98,7 @@ def vector_head(type_: str, size: int) -> bytes:
     size
         How many bytes of elements will follow, at most `MAX_BIN`.
     """
-    if size < 1 << 8:
-        marker = b"\xc4" + size.to_bytes(1, "big")
-    elif size < 1 << 16:
-        marker = b"\xc5" + size.to_bytes(2, "big")
-    else:
-        marker = b"\xc6" + size.to_bytes(4, "big")
-    head = b"\x92" + _encode(type_) + marker
+    head = b"\x92" + _encode(type_) + bin_head(size)
     return (len(head) + size).to_bytes(8, "little") + head
 
 
@@ -115,12 +112,15 @@ def decode_reply(payload: Buffer) -> Value:
     WireError
         The bytes are not a reply.
     """
+    values: list[Any]
     try:
         kind = _kind(payload)
         if kind in VECTOR_DTYPES:
-            return Vector(*_decode_vector(payload))
+            return _vector(*_decode_vector(payload))
         _, *values = _decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError, IndexError, TypeError, ValueError) as error:
+    except WireError:
+        raise
+    except (msgspec.MsgspecError, IndexError, TypeError, ValueError, RecursionError) as error:
         raise WireError(
             f"a reply that is no msgpack array of a type and a value: {error}"
         ) from None
@@ -129,17 +129,28 @@ def decode_reply(payload: Buffer) -> Value:
     if kind == "null" and not values:
         return None
     if len(values) == 1:
-        value: bool | int | float | str = values[0]
-        if kind == "error":
+        value: object = values[0]
+        if kind == "error" and isinstance(value, str):
             raise ReplyError(value)
-        if _SCALARS.get(type(value)) == kind or (kind == "float" and type(value) is int):
-            return float(value) if kind == "float" else value
+        if kind == "float" and type(value) is int:
+            return float(value)
+        if isinstance(value, bool | int | float | str) and _SCALARS[type(value)] == kind:
+            return value
     raise WireError(f"a reply of type {kind!r} with {len(values)} values that do not fit it")
+
+
+def _vector(type_: str, data: memoryview) -> Vector:
+    size = int(VECTOR_DTYPES[type_][2])
+    if len(data) % size:
+        raise WireError(f"a {type_} of {len(data)} bytes, whose elements have {size} bytes each")
+    return Vector(type_, data)
 
 
 def _kind(payload: Buffer) -> str:
     """Return the type name, read without unpacking what follows it."""
-    start = {0xDC: 3, 0xDD: 5}.get(payload[0], 1)
+    start = _ARRAY_HEADS.get(payload[0])
+    if start is None:
+        raise WireError(f"the reply starts with {payload[0]:#04x}, which begins no array")
     if not _FIXSTR <= payload[start] < _FIXSTR + 32:
         raise WireError("the first element of the array is no short string")
     return bytes(payload[start + 1 : start + 1 + payload[start] - _FIXSTR]).decode()
