@@ -4,6 +4,7 @@ Time is exact everywhere: instants are whole nanoseconds since the Unix epoch (U
 frame *i* of a stream is at ``ref + i * 1000 / rate`` milliseconds. No float takes part.
 """
 
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import msgspec
@@ -82,6 +83,12 @@ def _first_frame_from(offset_ns: int, rate: int) -> int:
     return -(-offset_ns * rate // NS_PER_S)
 
 
+def format_instant(instant: int) -> str:
+    """Return an instant, in ns since the epoch, as RFC 3339 in UTC with milliseconds."""
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=instant // NS_PER_MS)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def seconds_to_frames(seconds: Fraction, rate: int) -> int:
     """Return how many sample frames a number of seconds is: ``ceil(seconds * rate)``, exactly."""
     return -(-seconds.numerator * rate // seconds.denominator)
@@ -112,6 +119,10 @@ class StreamInfo(msgspec.Struct, frozen=True):
     ref: int
     frames: int
     is_open: bool
+
+    def instant(self, frame: int) -> int:
+        """Return when a sample frame sounded, in ns since the epoch, rounded down."""
+        return self.ref * NS_PER_MS + frame * NS_PER_S // self.format.sample_rate
 
     @property
     def size(self) -> int:

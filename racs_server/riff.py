@@ -1,0 +1,100 @@
+r"""WAV headers, as segments and encoders write them.
+
+References: Multimedia Programming Interface and Data Specifications 1.0 (IBM, Microsoft, 1991),
+chapter 3, for RIFF and ``fmt ``; Multiple Channel Audio Data and WAVE Files (Microsoft, 2007) for
+WAVE_FORMAT_EXTENSIBLE; EBU Tech 3285 version 2 (2011) for ``bext``.
+
+A segment's header always has `SEGMENT_HEADER` bytes, so that a sample is found by arithmetic::
+
+    0     RIFF <size> WAVE
+    12    fmt  16 bytes (1 or 2 channels), or 40 (WAVE_FORMAT_EXTENSIBLE, more channels)
+    ...   bext 602 bytes: stream id, origin, date, time, time reference
+    ...   JUNK zeros, up to
+    1016  data <size>
+    1024  PCM
+
+Worked example, the start of a 44.1 kHz stereo 16-bit header that states 8 bytes of PCM::
+
+    RIFF 00 04 00 00 WAVE  fmt_ 10 00 00 00  01 00 02 00 44 ac 00 00 10 b1 02 00 04 00 10 00
+"""
+
+import struct
+from datetime import UTC, datetime, timedelta
+
+from racs_server.values import NS_PER_MS, NS_PER_S, AudioFormat
+
+SEGMENT_HEADER = 1024
+"""Bytes before a segment's first sample."""
+
+_PCM = 0x0001
+_EXTENSIBLE = 0xFFFE
+_PCM_SUBFORMAT = bytes.fromhex("0100000000001000800000aa00389b71")
+_FMT = struct.Struct("<HHIIHH")
+_FMT_EXTENSION = struct.Struct("<HHI16s")
+_BEXT = struct.Struct("<256s32s32s10s8sQH254s")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def segment_header(
+    format_: AudioFormat, data_bytes: int, *, stream_id: str, serial: int, start_ns: int
+) -> bytes:
+    """Return the header of a segment file.
+
+    Parameters
+    ----------
+    format_
+        The stream's format.
+    data_bytes
+        How many bytes of PCM are valid, less than 2 GiB.
+    stream_id, serial
+        Which stream the segment is of; the id is cut to the 256 bytes of the field.
+    start_ns
+        The instant of the segment's first sample frame, in ns since the epoch.
+    """
+    fmt = _chunk(b"fmt ", _fmt(format_))
+    bext = _chunk(b"bext", _bext(format_, stream_id, serial, start_ns))
+    junk = bytes(SEGMENT_HEADER - 12 - len(fmt) - len(bext) - 8 - 8)
+    data = b"data" + data_bytes.to_bytes(4, "little")
+    body = b"WAVE" + fmt + bext + _chunk(b"JUNK", junk) + data
+    size = len(body) + data_bytes + data_bytes % 2
+    return b"RIFF" + size.to_bytes(4, "little") + body
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return name + len(body).to_bytes(4, "little") + body
+
+
+def _fmt(format_: AudioFormat) -> bytes:
+    extensible = format_.channels > 2
+    base = _FMT.pack(
+        _EXTENSIBLE if extensible else _PCM,
+        format_.channels,
+        format_.sample_rate,
+        format_.sample_rate * format_.frame_bytes,
+        format_.frame_bytes,
+        format_.bit_depth,
+    )
+    if not extensible:
+        return base
+    # Channel mask 0: a stream's channels are not tied to loudspeakers.
+    return base + _FMT_EXTENSION.pack(22, format_.bit_depth, 0, _PCM_SUBFORMAT)
+
+
+def _bext(format_: AudioFormat, stream_id: str, serial: int, start_ns: int) -> bytes:
+    start = _EPOCH + timedelta(milliseconds=start_ns // NS_PER_MS)
+    since_midnight = start_ns % (24 * 3600 * NS_PER_S)
+    return _BEXT.pack(
+        _fit(stream_id, 256),
+        b"racs",
+        f"{serial:020d}".encode(),
+        f"{start:%Y-%m-%d}".encode(),
+        f"{start:%H:%M:%S}".encode(),
+        since_midnight * format_.sample_rate // NS_PER_S,
+        1,
+        b"",
+    )
+
+
+def _fit(text: str, size: int) -> bytes:
+    """Return the text's UTF-8 bytes, cut between characters."""
+    return text.encode()[:size].decode(errors="ignore").encode()

@@ -1,0 +1,254 @@
+"""Appending: a message is checked as a whole, then written, then recorded and made visible.
+
+Invariants
+----------
+- Checking changes nothing, writing changes nothing that can be seen, and recording cannot fail: so
+  a message is taken whole or not at all, over all the streams that it has frames of.
+- A sample frame may span two blocks of a session. Its start is held until the rest has come, and is
+  not written before: what lies in a segment is whole sample frames.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from crc32c import crc32c
+
+from racs.wire import Frame
+from racs_server.errors import DataError, StreamError, SyncFailedError
+from racs_server.storage import log as records
+from racs_server.storage.fs import Buffer, FileSystem
+from racs_server.storage.handles import Handles
+from racs_server.storage.log import CommitLog
+from racs_server.storage.segment import MAX_PCM, Segment
+from racs_server.storage.settle import trim
+from racs_server.storage.stream import Opening, Session, Stream
+
+logger = logging.getLogger(__name__)
+
+_REFUSED = "Stream is closed or currently in use."
+LARGEST_MESSAGE = 64 << 20
+
+
+class Take(msgspec.Struct):
+    """What a message adds to one stream.
+
+    Attributes
+    ----------
+    parts
+        The PCM of whole sample frames.
+    size
+        Bytes in `parts`.
+    checksum
+        CRC-32C of `parts`.
+    held
+        The start of a sample frame, left over.
+    """
+
+    stream: Stream
+    opening: Opening
+    session: bytes
+    parts: list[Buffer]
+    size: int
+    checksum: int
+    held: bytes
+
+
+def check_frames(streams: Mapping[int, Stream], frames: Sequence[Frame]) -> list[Take]:
+    """Check all frames of a message against the streams that they are for.
+
+    Parameters
+    ----------
+    streams
+        All streams by their hashes.
+    frames
+        The frames, in order.
+
+    Raises
+    ------
+    StreamError
+        A stream is not open, or another session has it.
+    DataError
+        A block does not hold whole samples.
+    SyncFailedError
+        The stream is poisoned.
+    """
+    if len(frames) == 1:
+        return [_check_stream(streams, frames)]
+    groups: dict[int, list[Frame]] = {}
+    for frame in frames:
+        groups.setdefault(frame.stream_hash, []).append(frame)
+    return [_check_stream(streams, group) for group in groups.values()]
+
+
+def _check_stream(streams: Mapping[int, Stream], frames: Sequence[Frame]) -> Take:
+    hash_ = frames[0].stream_hash
+    stream = streams.get(hash_)
+    if stream is None:
+        raise StreamError(
+            f"{_REFUSED} No stream has the hash {hash_:#018x}: CREATE and OPEN it first; the hash"
+            " is the unsigned first half of MurmurHash3 x64-128 of its id"
+        )
+    opening = stream.opening
+    if opening is None or opening.closing:
+        raise StreamError(f"{_REFUSED} {stream.id!r} is not open: OPEN it first")
+    if stream.poisoned is not None:
+        raise SyncFailedError(stream.poisoned)
+    session = opening.session or frames[0].session
+    if session == stream.fenced:
+        raise StreamError(
+            f"{_REFUSED} The lease of session {session.hex()} on {stream.id!r} has ended;"
+            " CLOSE and OPEN the stream, or send as a new session"
+        )
+    sample = stream.format.sample_bytes
+    for frame in frames:
+        if frame.session != session:
+            raise StreamError(
+                f"{_REFUSED} {stream.id!r} takes audio from session {session.hex()} until it is"
+                f" closed; this frame is of session {frame.session.hex()}"
+            )
+        if len(frame.pcm) % sample:
+            raise DataError(
+                f"a block of {len(frame.pcm)} bytes for {stream.id!r}: its samples have"
+                f" {stream.format.bit_depth} bits, so a block is a multiple of {sample} bytes"
+            )
+    return _take(stream, opening, session, frames)
+
+
+def _take(stream: Stream, opening: Opening, session: bytes, frames: Sequence[Frame]) -> Take:
+    parts: list[Buffer] = [frame.pcm for frame in frames]
+    if opening.held:
+        parts.insert(0, opening.held)
+    size = sum(map(len, parts))
+    over = size % stream.format.frame_bytes
+    held = b""
+    while over > len(held):
+        last = memoryview(parts.pop())
+        cut = max(0, len(last) - (over - len(held)))
+        held = bytes(last[cut:]) + held
+        if cut:
+            parts.append(last[:cut])
+    if len(parts) == 1 and not held and not opening.held and frames[0].checksum is not None:
+        checksum = frames[0].checksum
+    else:
+        checksum = 0
+        for part in parts:
+            checksum = crc32c(part, checksum)
+    return Take(stream, opening, session, parts, size - over, checksum, held)
+
+
+class Appender:
+    """Writes and records takes.
+
+    Parameters
+    ----------
+    fs, handles, log
+        Where they go.
+    segment_bytes
+        A segment that holds this many bytes of PCM gets no more.
+    log_pcm
+        Whether the log's records carry the PCM too.
+    """
+
+    def __init__(
+        self,
+        fs: FileSystem,
+        handles: Handles,
+        log: CommitLog,
+        *,
+        segment_bytes: int,
+        log_pcm: bool,
+    ) -> None:
+        self._fs = fs
+        self._handles = handles
+        self._log = log
+        self._segment_bytes = min(segment_bytes, MAX_PCM - LARGEST_MESSAGE)
+        self._log_pcm = log_pcm
+
+    def write(self, takes: Sequence[Take]) -> None:
+        """Write the PCM, and make sure that the log has room; nothing is visible yet.
+
+        Raises
+        ------
+        OSError
+            The disk is full, or failed. What was written is cut again.
+        """
+        try:
+            self._log.room(
+                sum(records.APPEND_SIZE + (take.size if self._log_pcm else 0) for take in takes)
+            )
+            for take in takes:
+                if take.size:
+                    segment = self._active(take.stream)
+                    with self._handles.use(segment):
+                        segment.write(take.parts)
+        except OSError:
+            for take in takes:
+                self._give_back(take.stream)
+            raise
+
+    def admit(self, take: Take, now: int, heard: float) -> None:
+        """Record what was written, and make it visible.
+
+        Parameters
+        ----------
+        take
+            What was written.
+        now
+            Time of arrival, ms since the epoch.
+        heard
+            The same in seconds of the monotonic clock.
+        """
+        stream, opening = take.stream, take.opening
+        opening.heard, opening.session, opening.held = heard, take.session, take.held
+        if not take.size:
+            return
+        count = take.size // stream.format.frame_bytes
+        payload = records.append_payload(
+            stream.serial, now, stream.frames, count, take.checksum, take.session
+        )
+        if self._log_pcm:
+            self._log.add(records.APPEND_PCM, payload, take.parts)
+        else:
+            self._log.add(records.APPEND, payload)
+        assert stream.segments
+        stream.segments[-1].advance(take.parts)
+        if opening.turn is None:
+            opening.turn = Session(take.session.hex(), stream.frames, now, now)
+            stream.load_sessions(self._fs).append(opening.turn)
+        opening.turn.ended = now
+        if not stream.frames:
+            stream.ref = now
+        stream.frames += count
+
+    def _active(self, stream: Stream) -> Segment:
+        """Return the segment to append to, a new one where the last is full or not fit for it."""
+        segments = stream.load_segments(self._fs)
+        last = segments[-1] if segments else None
+        if last is not None and (
+            last.first == stream.frames
+            or (last.covered < self._segment_bytes and not stream.wants_segment)
+        ):
+            try:
+                self._handles.load_checksums(last)
+            except (OSError, ValueError) as error:
+                logger.warning("%s is not appended to: %s", last.name, error)
+            else:
+                return last
+        segment = Segment.new(stream.folder, stream.frames, stream.format)
+        with self._handles.use(segment, create=True):
+            segment.write_header(0, stream_id=stream.id, serial=stream.serial, ref=stream.ref)
+        segments.append(segment)
+        stream.wants_segment = False
+        return segment
+
+    def _give_back(self, stream: Stream) -> None:
+        """Cut what a failed write has left behind the valid PCM: a full disk needs the room."""
+        if not stream.segments:
+            return
+        segment = stream.segments[-1]
+        try:
+            with self._handles.use(segment):
+                trim(segment)
+        except OSError as error:
+            logger.warning("%s could not be cut: %s", segment.name, error)

@@ -1,0 +1,119 @@
+"""A bounded cache of open segment files: ten thousand streams do not need ten thousand files open.
+
+A file that somebody uses, or of which something waits for a sync (closing it could hide the sync's
+failure), stays open; so the bound can be passed for as long as that lasts.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+
+from racs_server.storage.checksums import Checksums
+from racs_server.storage.fs import FileSystem
+from racs_server.storage.segment import Segment
+
+
+class Handles:
+    """The open files of segments, least recently used first.
+
+    Parameters
+    ----------
+    fs
+        The data folder.
+    limit
+        How many files to keep open.
+    """
+
+    def __init__(self, fs: FileSystem, limit: int) -> None:
+        self._fs = fs
+        self._limit = limit
+        self._open: OrderedDict[Segment, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether more files are open than there should be: a sync would let some be closed."""
+        return len(self._open) > self._limit
+
+    def acquire(self, segment: Segment, *, create: bool = False) -> None:
+        """Open the segment's file if it is not open, and keep it so until `release`."""
+        with self._lock:
+            if segment.file is None:
+                segment.file = self._fs.open(segment.name, create=create)
+            self._open[segment] = None
+            self._open.move_to_end(segment)
+            segment.users += 1
+            if len(self._open) > self._limit:
+                self._evict()
+
+    def release(self, segment: Segment) -> None:
+        """Allow the file to be closed when room is needed."""
+        with self._lock:
+            segment.users -= 1
+            if not segment.users and segment not in self._open:
+                self._close(segment)
+
+    @contextmanager
+    def use(self, segment: Segment, *, create: bool = False) -> Iterator[None]:
+        """Keep the segment's file open for the length of a block."""
+        self.acquire(segment, create=create)
+        try:
+            yield
+        finally:
+            self.release(segment)
+
+    def load_checksums(self, segment: Segment) -> Checksums:
+        """Return the segment's checksums, from its ``.crc`` file if they are not in memory.
+
+        Raises
+        ------
+        ValueError
+            The file is damaged, or does not cover all that is valid.
+        OSError
+            It cannot be read.
+        """
+        if not segment.covered:
+            segment.checksums = segment.checksums or Checksums()
+        if segment.checksums is None:
+            loaded = Checksums.load(self._fs.read(segment.crc_name))
+            if loaded.covered != segment.covered:
+                raise ValueError(
+                    f"the checksum file covers {loaded.covered} of {segment.covered} bytes"
+                )
+            segment.checksums = loaded
+        return segment.checksums
+
+    def forget(self, segment: Segment) -> None:
+        """Close the segment's file, now or when its last user is done: it is to be removed."""
+        with self._lock:
+            self._open.pop(segment, None)
+            segment.dirty = segment.unsettled = False
+            if not segment.users:
+                self._close(segment)
+
+    def close(self) -> None:
+        """Close all files."""
+        with self._lock:
+            for segment in self._open:
+                self._close(segment)
+            self._open.clear()
+
+    def _evict(self) -> None:
+        surplus = len(self._open) - self._limit
+        idle = (segment for segment in self._open if not (segment.users or segment.dirty))
+        for segment in list(islice(idle, surplus)):
+            del self._open[segment]
+            self._close(segment)
+
+    @staticmethod
+    def _close(segment: Segment) -> None:
+        if segment.file is not None:
+            segment.file.close()
+            segment.file = None
+        if not segment.unsettled:
+            segment.checksums = None

@@ -1,0 +1,88 @@
+"""Reading a range of a stream: segment by segment, every block checked."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+from racs_server.errors import DamageError, StorageError
+from racs_server.storage.checksums import BLOCK
+from racs_server.storage.handles import Handles
+from racs_server.storage.segment import DamagedBlock, Segment
+from racs_server.storage.stream import Stream
+from racs_server.values import AudioPlan, format_instant
+
+
+def damage_error(stream: Stream, segment: Segment, start: int, stop: int, why: str) -> DamageError:
+    """Return the error for damage to sample frames `start` up to `stop`."""
+    info = stream.info()
+    return DamageError(
+        f"stream {stream.id!r} is damaged from {format_instant(info.instant(start))} to"
+        f" {format_instant(info.instant(stop))} (sample frames {start} to {stop}) in"
+        f" {segment.name}: {why}. What lies before and after it can be read"
+    )
+
+
+def known_damage(stream: Stream, start: int, stop: int) -> DamageError | None:
+    """Return the error for damage that an earlier read has found in a range, or None."""
+    frame = stream.format.frame_bytes
+    for segment in stream.segments or ():
+        for block in segment.damaged:
+            first = segment.first + block * BLOCK // frame
+            last = segment.first - (-min((block + 1) * BLOCK, segment.covered) // frame)
+            if first < stop and start < last:
+                return damage_error(stream, segment, first, last, "found by an earlier read")
+    return None
+
+
+def read_plan(
+    plan: AudioPlan, find: Callable[[AudioPlan], Stream], handles: Handles, lock: threading.RLock
+) -> Iterator[memoryview]:
+    """Yield the PCM that a plan describes, packed, in pieces of whole sample frames.
+
+    A piece has at most 512 KiB and a sample frame, and is good until the next is asked for.
+
+    Parameters
+    ----------
+    plan
+        What to read.
+    find
+        Returns the plan's stream with its segments loaded, or raises `StreamError`; called with the
+        lock held.
+    handles, lock
+        The store's.
+
+    Raises
+    ------
+    DamageError
+        A block that the range touches does not match its checksum.
+    StorageError
+        A file cannot be read.
+    """
+    position = plan.start
+    frame = plan.format.frame_bytes
+    while position < plan.stop:
+        with lock:
+            stream = find(plan)
+            segment = stream.segment_at(position)
+        try:
+            with handles.use(segment):
+                handles.load_checksums(segment)
+                with lock:
+                    assert segment.checksums is not None
+                    valid = segment.covered
+                    start = (position - segment.first) * frame
+                    stop = min((plan.stop - segment.first) * frame, valid)
+                    if stop <= start:
+                        raise ValueError("a segment is missing")
+                    checks = segment.checksums.snapshot(start // BLOCK, -(-stop // BLOCK))
+                yield from segment.blocks(start, stop, checks, valid)
+        except DamagedBlock as damage:
+            raise damage_error(stream, segment, damage.start, damage.stop, str(damage)) from None
+        except ValueError as error:
+            raise damage_error(
+                stream, segment, position, min(plan.stop, stream.frames), str(error)
+            ) from error
+        except OSError as error:
+            raise StorageError(
+                f"{segment.name} of stream {stream.id!r} cannot be read: {error.strerror}"
+            ) from error
+        position = segment.first + stop // frame

@@ -1,0 +1,350 @@
+"""Start-up: after a clean stop the catalogue is right; after a crash the log tells what to mend.
+
+A clean stop leaves no log file. Otherwise the folders' names are compared with the catalogue, and
+the log is read from the last checkpoint on: the work is in proportion to what was dirty, not to
+what is archived. Each stream with records starts from its ``stream.json``; records of what this
+knows already are passed over.
+
+Invariants
+----------
+- An append is kept if it follows on what is kept already, and its PCM is there and matches the
+  record's checksum (or comes with the record). The first that fails ends its stream, for behind a
+  hole nothing can be placed.
+- Recovery ends with everything settled, so that a second one finds nothing to do.
+- Nothing that was acknowledged is removed. What cannot be explained is moved to ``lost``.
+"""
+
+import logging
+from collections.abc import Iterator
+
+import msgspec
+from crc32c import crc32c
+
+from racs_server.riff import SEGMENT_HEADER
+from racs_server.storage.catalog import Catalog
+from racs_server.storage.checksums import BLOCK, Checksums
+from racs_server.storage.fs import FileSystem
+from racs_server.storage.handles import Handles
+from racs_server.storage.log import Appended, Closed, Created, Deleted, LogReader, Opened, Record
+from racs_server.storage.segment import Segment
+from racs_server.storage.settle import Settler, trim
+from racs_server.storage.stream import (
+    LOST,
+    TRASH,
+    Session,
+    Stream,
+    folder_name,
+    read_manifest,
+    stream_folders,
+)
+from racs_server.values import AudioFormat
+
+logger = logging.getLogger(__name__)
+
+
+class RecoveryReport(msgspec.Struct):
+    """What a start has found.
+
+    Attributes
+    ----------
+    clean
+        Whether the last stop was in order: nothing had to be done.
+    streams
+        How many streams there are.
+    records
+        How many records of the log were read.
+    kept_frames, dropped_frames
+        Sample frames that only the log knew of and that were kept, or were not there any more.
+    notes
+        What was found otherwise, a sentence each.
+    """
+
+    clean: bool = True
+    streams: int = 0
+    records: int = 0
+    kept_frames: int = 0
+    dropped_frames: int = 0
+    notes: list[str] = msgspec.field(default_factory=list)
+
+    def __str__(self) -> str:
+        if self.clean and not self.notes:
+            return "stopped in order, nothing to recover"
+        parts = [f"recovered {self.kept_frames} sample frames from {self.records} log records"]
+        if self.dropped_frames:
+            parts.append(f"dropped {self.dropped_frames} that were not on the disk any more")
+        return "; ".join([*parts, *self.notes])
+
+
+class Recovered(msgspec.Struct):
+    """The outcome: all streams, the report, and the number for the next log file."""
+
+    streams: list[Stream]
+    report: RecoveryReport
+    next_sequence: int
+
+
+def recover(fs: FileSystem, catalog: Catalog, handles: Handles, settler: Settler) -> Recovered:
+    """Bring a data folder into order, and return what is in it.
+
+    Raises
+    ------
+    StorageError
+        What was found could not be settled; nothing has been thrown away.
+    """
+    reader = LogReader(fs)
+    report = RecoveryReport(clean=not reader.files and catalog.replaced is None)
+    streams = {stream.serial: stream for stream in catalog.load()}
+    if not report.clean:
+        if catalog.replaced is not None:
+            report.notes.append(f"the catalogue was made anew ({catalog.replaced})")
+        known = set(streams)
+        _compare_folders(fs, streams, report)
+        replay = _Replay(fs, handles, streams, report)
+        for record in reader:
+            report.records += 1
+            replay.apply(record)
+        if reader.torn is not None and reader.dropped_bytes:
+            report.notes.append(f"the log was torn: {reader.torn}")
+        changed = replay.finish()
+        failed = settler.for_each(changed, settler.settle)
+        if failed:
+            raise next(iter(failed.values()))
+        _move_unexplained(fs, streams, report)
+        added = [stream for serial, stream in streams.items() if serial not in known]
+        catalog.apply({*changed, *added}, known - set(streams))
+        for name in reader.files:
+            fs.remove(name)
+    for name in fs.list(TRASH):
+        fs.remove_tree(f"{TRASH}/{name}")
+    report.streams = len(streams)
+    return Recovered(list(streams.values()), report, reader.next_sequence)
+
+
+def _compare_folders(fs: FileSystem, streams: dict[int, Stream], report: RecoveryReport) -> None:
+    """Make the catalogue's streams agree with the folders that there are."""
+    folders = set(stream_folders(fs))
+    for serial, stream in list(streams.items()):
+        if stream.folder not in folders:
+            report.notes.append(f"the folder of stream {stream.id!r} is gone")
+            del streams[serial]
+    for folder in sorted(folders - {stream.folder for stream in streams.values()}):
+        try:
+            stream = read_manifest(fs, folder)
+        except FileNotFoundError:
+            continue  # made since the last checkpoint: the log knows it, or nobody
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            report.notes.append(f"{folder} cannot be understood ({error})")
+            continue
+        streams[stream.serial] = stream
+
+
+def _move_unexplained(fs: FileSystem, streams: dict[int, Stream], report: RecoveryReport) -> None:
+    """Put folders that belong to no stream where a new stream cannot stumble over them."""
+    for folder in sorted(set(stream_folders(fs)) - {s.folder for s in streams.values()}):
+        if not any(name.endswith(".wav") for name in fs.list(folder)):
+            fs.remove_tree(folder)
+            continue
+        report.notes.append(f"{folder} belongs to no stream: moved to {move_to_lost(fs, folder)}")
+
+
+def move_to_lost(fs: FileSystem, folder: str) -> str:
+    """Move a folder to a name of its own in ``lost``, and return that name."""
+    fs.make_folder(LOST)
+    taken = set(fs.list(LOST))
+    base = folder.rpartition("/")[2]
+    name = next(n for n in _numbered(base) if n not in taken)
+    fs.rename(folder, f"{LOST}/{name}")
+    return f"{LOST}/{name}"
+
+
+def _numbered(base: str) -> Iterator[str]:
+    yield base
+    number = 1
+    while True:
+        number += 1
+        yield f"{base}.{number}"
+
+
+class _Replay:
+    """Carries out the log's records on the streams as they were at the last checkpoint."""
+
+    def __init__(
+        self,
+        fs: FileSystem,
+        handles: Handles,
+        streams: dict[int, Stream],
+        report: RecoveryReport,
+    ) -> None:
+        self._fs = fs
+        self._handles = handles
+        self._streams = streams
+        self._report = report
+        self._settled: dict[Stream, int] = {}
+        self._ended: set[Stream] = set()
+        self._opened: set[Stream] = set()
+
+    def apply(self, record: Record) -> None:
+        """Carry out one record."""
+        if isinstance(record, Created):
+            self._create(record)
+        elif isinstance(record, Appended):
+            stream = self._load(record.serial)
+            if stream is not None:
+                self._append(stream, record)
+        elif isinstance(record, Deleted):
+            self._delete(record.serial)
+        elif isinstance(record, Opened | Closed):
+            stream = self._load(record.serial)
+            if stream is not None and isinstance(record, Opened):
+                self._opened.add(stream)
+
+    def finish(self) -> list[Stream]:
+        """Bring the files of all streams with records to what was kept; return these streams."""
+        for stream, settled in self._settled.items():
+            self._mend(stream, settled)
+        return list(self._settled)
+
+    def _load(self, serial: int) -> Stream | None:
+        """Return the stream of a record as its ``stream.json`` has it, or None if it is gone."""
+        stream = self._streams.get(serial)
+        if stream is None or stream in self._settled:
+            return stream
+        try:
+            fresh = read_manifest(self._fs, stream.folder)
+        except FileNotFoundError:
+            fresh = stream
+            fresh.sessions, fresh.is_new = [], True
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            self._report.notes.append(f"{error}: taken from the catalogue, without its sessions")
+            fresh = stream
+            fresh.sessions = []
+        if fresh.serial != serial:
+            return None
+        self._streams[serial] = fresh
+        self._settled[fresh] = fresh.frames
+        fresh.load_segments(self._fs)
+        return fresh
+
+    def _create(self, record: Created) -> None:
+        if record.serial in self._streams:
+            self._load(record.serial)
+            return
+        folder = folder_name(record.stream_id)
+        self._fs.make_folder(folder)
+        format_ = AudioFormat(record.sample_rate, record.channels, record.bit_depth)
+        stream = Stream(record.stream_id, record.serial, format_, record.time, folder)
+        self._streams[record.serial] = stream
+        self._load(record.serial)
+
+    def _delete(self, serial: int) -> None:
+        stream = self._load(serial)
+        if stream is None:
+            return
+        self._settled.pop(stream, None)
+        for segment in stream.segments or ():
+            self._handles.forget(segment)
+        del self._streams[serial]
+        self._fs.make_folder(TRASH)
+        self._fs.rename(stream.folder, f"{TRASH}/{serial}")
+
+    def _append(self, stream: Stream, record: Appended) -> None:
+        if record.position + record.count <= self._settled[stream]:
+            return
+        if stream in self._ended or record.position != stream.frames:
+            self._drop(stream, record, "what should lie before it is not there")
+        elif record.pcm is not None:
+            self._restore(stream, record.position, record.pcm)
+            self._keep(stream, record)
+        elif self._is_on_disk(stream, record):
+            self._keep(stream, record)
+        else:
+            self._drop(stream, record, "the disk does not hold what was taken")
+
+    def _keep(self, stream: Stream, record: Appended) -> None:
+        assert stream.sessions is not None
+        if not stream.frames:
+            stream.ref = record.time
+        turn = stream.sessions[-1] if stream.sessions else None
+        if turn is None or turn.id != record.session.hex() or stream in self._opened:
+            turn = Session(record.session.hex(), record.position, record.time, record.time)
+            stream.sessions.append(turn)
+            self._opened.discard(stream)
+        turn.ended = record.time
+        stream.frames += record.count
+        self._report.kept_frames += record.count
+
+    def _drop(self, stream: Stream, record: Appended, why: str) -> None:
+        if stream not in self._ended:
+            self._ended.add(stream)
+            self._report.notes.append(
+                f"stream {stream.id!r} ends at sample frame {stream.frames}: {why}"
+            )
+        self._report.dropped_frames += record.count
+
+    def _is_on_disk(self, stream: Stream, record: Appended) -> bool:
+        if not stream.segments:
+            return False
+        segment = stream.segment_at(record.position)
+        frame = stream.format.frame_bytes
+        start = (record.position - segment.first) * frame
+        found = 0
+        with self._handles.use(segment):
+            for piece in _pieces(segment, start, start + record.count * frame):
+                found = crc32c(piece, found)
+        return found == record.checksum
+
+    def _restore(self, stream: Stream, position: int, pcm: bytes) -> None:
+        """Put PCM that the log carries where it belongs."""
+        assert stream.segments is not None
+        if not stream.segments:
+            stream.segments.append(Segment.new(stream.folder, position, stream.format))
+        segment = stream.segment_at(position)
+        offset = (position - segment.first) * stream.format.frame_bytes
+        with self._handles.use(segment, create=True):
+            assert segment.file is not None
+            segment.file.write([pcm], SEGMENT_HEADER + offset)
+
+    def _mend(self, stream: Stream, settled: int) -> None:
+        """Cut a stream's files to what was kept, and make their checksums anew from there on."""
+        assert stream.segments is not None
+        for segment in [s for s in stream.segments if s.first >= stream.frames]:
+            stream.segments.remove(segment)
+            self._handles.forget(segment)
+            for name in (segment.name, segment.crc_name):
+                if name.rpartition("/")[2] in self._fs.list(stream.folder):
+                    self._fs.remove(name)
+        stops = [s.first for s in stream.segments[1:]] + [stream.frames]
+        for segment, stop in zip(stream.segments, stops, strict=True):
+            segment.covered = (stop - segment.first) * stream.format.frame_bytes
+            if stop > settled or segment is stream.segments[-1]:
+                with self._handles.use(segment):
+                    self._check_anew(stream, segment)
+                    trim(segment)
+                segment.dirty = segment.unsettled = segment.is_new = True
+
+    def _check_anew(self, stream: Stream, segment: Segment) -> None:
+        """Go on from the checksums that were settled: these also cover what recovery cannot."""
+        try:
+            sums = Checksums.load(self._fs.read(segment.crc_name))
+        except FileNotFoundError:
+            sums = Checksums()
+        except (OSError, ValueError) as error:
+            self._report.notes.append(f"{segment.crc_name} of {stream.id!r} was made anew: {error}")
+            sums = Checksums()
+        if sums.covered > segment.covered:
+            sums.cut(segment.covered)
+        for piece in _pieces(segment, sums.covered, segment.covered):
+            sums.extend(piece)
+        segment.checksums = sums
+
+
+def _pieces(segment: Segment, start: int, stop: int) -> Iterator[memoryview]:
+    """Read a range of an open segment's PCM, in bytes, unchecked; it may end early."""
+    assert segment.file is not None
+    buffer = memoryview(bytearray(min(16 * BLOCK, max(stop - start, 0))))
+    while start < stop:
+        count = segment.file.read_into(buffer[: stop - start], SEGMENT_HEADER + start)
+        if not count:
+            return
+        yield buffer[:count]
+        start += count

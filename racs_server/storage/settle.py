@@ -1,0 +1,187 @@
+"""From written to durable: syncing segments, and settling all that describes them.
+
+*Syncing* a stream makes its PCM safe: header, segment, folder entry. *Settling* it makes the log's
+records of it needless as well: checksum files and ``stream.json`` are brought up to date.
+
+Invariants
+----------
+- What a ``.crc`` file or a ``stream.json`` says is durable before it says so: segments first, then
+  checksums, then ``stream.json``, then the folder; the log is dropped after all of them.
+- A stream's `io` lock is held around the work on its files, the store's lock only for a look at its
+  state: appending goes on meanwhile.
+- After a failed sync the kernel may have thrown the data away and call the next sync a success.
+  So the stream is poisoned: nothing more is acknowledged on it until it is opened anew, and then
+  its audio goes into a new segment.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from racs_server.errors import StorageError, SyncFailedError
+from racs_server.riff import SEGMENT_HEADER
+from racs_server.storage.fs import FileSystem
+from racs_server.storage.handles import Handles
+from racs_server.storage.segment import Segment
+from racs_server.storage.stream import FOLDER, Stream
+
+
+class Settler:
+    """Brings streams to the medium.
+
+    Parameters
+    ----------
+    fs, handles
+        The data folder and its open segments.
+    lock
+        The store's lock.
+    threads
+        How many streams are synced at once; 0 syncs them one after another in the caller's thread.
+    """
+
+    def __init__(
+        self, fs: FileSystem, handles: Handles, lock: threading.RLock, threads: int
+    ) -> None:
+        self._fs = fs
+        self._handles = handles
+        self._lock = lock
+        self._pool = ThreadPoolExecutor(threads, "racs-sync") if threads else None
+
+    def for_each(
+        self, streams: Iterable[Stream], action: Callable[[Stream], None]
+    ) -> dict[Stream, StorageError]:
+        """Carry out `sync` or `settle` on many streams; return those it failed for, and why."""
+
+        def attempt(stream: Stream) -> StorageError | None:
+            try:
+                action(stream)
+            except StorageError as error:
+                return error
+            return None
+
+        streams = list(streams)
+        run = map if self._pool is None or len(streams) < 2 else self._pool.map
+        outcomes = zip(streams, run(attempt, streams), strict=True)
+        return {stream: error for stream, error in outcomes if error is not None}
+
+    def sync(self, stream: Stream) -> None:
+        """Make durable the PCM that has been written so far.
+
+        Raises
+        ------
+        SyncFailedError
+            The disk failed; the stream is poisoned.
+        """
+        with stream.io:
+            if not stream.deleted:
+                self._sync(stream)
+
+    def settle(self, stream: Stream, *, cut: bool = False) -> None:
+        """Make durable the PCM written so far, and all that describes it.
+
+        Parameters
+        ----------
+        stream
+            The stream.
+        cut
+            Whether room allocated ahead is given back: the stream is closed or being closed.
+
+        Raises
+        ------
+        SyncFailedError
+            The disk failed; the stream is poisoned.
+        """
+        with stream.io:
+            with self._lock:
+                if stream.deleted:
+                    return
+                stream.load_sessions(self._fs)
+                manifest = stream.manifest()
+                sums = [
+                    (segment, segment.checksums.dump())
+                    for segment in stream.segments or ()
+                    if segment.unsettled and segment.checksums is not None
+                ]
+                for segment, _ in sums:
+                    segment.unsettled = False
+            try:
+                self._sync(stream)
+                self._describe(stream, manifest, sums)
+            except StorageError:
+                with self._lock:
+                    for segment, _ in sums:
+                        segment.unsettled = True
+                raise
+            if cut:
+                self._cut(stream)
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def _sync(self, stream: Stream) -> None:
+        with self._lock:
+            dirty = [(s, s.covered) for s in stream.segments or () if s.dirty]
+            for segment, _ in dirty:
+                segment.dirty = False
+        try:
+            for segment, covered in dirty:
+                with self._handles.use(segment):
+                    assert segment.file is not None
+                    segment.write_header(
+                        covered, stream_id=stream.id, serial=stream.serial, ref=stream.ref
+                    )
+                    segment.file.sync()
+            if any(segment.is_new for segment, _ in dirty):
+                self._sync_folders(stream)
+                for segment, _ in dirty:
+                    segment.is_new = False
+        except OSError as error:
+            with self._lock:
+                for segment, _ in dirty:
+                    segment.dirty = True
+            raise self._poison(stream, error) from error
+
+    def _describe(self, stream: Stream, manifest: bytes, sums: list[tuple[Segment, bytes]]) -> None:
+        try:
+            for segment, contents in sums:
+                self._fs.replace(segment.crc_name, contents)
+            self._fs.replace(stream.manifest_name, manifest)
+            self._sync_folders(stream)
+        except OSError as error:
+            raise StorageError(
+                f"the disk could not take what describes stream {stream.id!r}: {error.strerror}."
+                " Its audio is safe in the commit log meanwhile; make room or look after the disk"
+            ) from error
+        stream.is_new = False
+
+    def _sync_folders(self, stream: Stream) -> None:
+        self._fs.sync_folder(stream.folder)
+        if stream.is_new:
+            self._fs.sync_folder(stream.folder.rpartition("/")[0])
+            self._fs.sync_folder(FOLDER)
+            self._fs.sync_folder("")
+
+    def _cut(self, stream: Stream) -> None:
+        """Give back what was allocated ahead; failing to is no loss."""
+        for segment in stream.segments or ():
+            if segment.allocated > segment.covered or segment.covered % 2:
+                with self._handles.use(segment):
+                    trim(segment)
+
+    def _poison(self, stream: Stream, error: OSError) -> SyncFailedError:
+        reason = (
+            f"the disk failed to store stream {stream.id!r} ({error.strerror}): what came since the"
+            " last sync may be lost in a power cut. Look after the disk, then CLOSE and OPEN it"
+        )
+        with self._lock:
+            stream.poisoned = reason
+        return SyncFailedError(reason)
+
+
+def trim(segment: Segment) -> None:
+    """Cut an open segment's file to what is valid, with the pad byte that RIFF asks for."""
+    assert segment.file is not None
+    segment.file.truncate(SEGMENT_HEADER + segment.covered + segment.covered % 2)
+    segment.allocated = segment.covered

@@ -1,0 +1,518 @@
+"""The façade: streams are created, opened, appended to, closed, read and deleted here.
+
+The way of an append: `Store.append` checks every frame of a message, writes the PCM behind what the
+stream has, adds a record to the commit log and makes the audio visible; `Upkeep.flush` writes the
+log's records, once for all messages of one read from a socket. Then it may be acknowledged; with
+durability ``always`` once `Upkeep.sync_log` has covered the position that `flush` returned.
+
+Invariants
+----------
+- A message is taken whole or not at all.
+- Nothing of a stream that was acknowledged is ever overwritten.
+- The store's lock is held for memory work, reads of small files, and the writes of an append,
+  never for a sync: so the methods not marked as blocking may be called from an event loop.
+
+Locks are taken in the order: a stream's `io`, the store's, the handles'.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from racs.wire import Frame, stream_hash
+from racs_server.errors import StorageError, StreamError
+from racs_server.storage import log as records
+from racs_server.storage.appends import Appender, check_frames
+from racs_server.storage.catalog import Catalog
+from racs_server.storage.fs import FileSystem
+from racs_server.storage.handles import Handles
+from racs_server.storage.log import CommitLog
+from racs_server.storage.reading import known_damage, read_plan
+from racs_server.storage.recovery import RecoveryReport, move_to_lost, recover
+from racs_server.storage.settle import Settler
+from racs_server.storage.stream import (
+    TRASH,
+    Opening,
+    Session,
+    Stream,
+    check_format,
+    check_id,
+    folder_name,
+)
+from racs_server.storage.upkeep import Upkeep, disk_error
+from racs_server.values import AudioFormat, AudioPlan, StreamInfo
+
+logger = logging.getLogger(__name__)
+
+
+class Durability(StrEnum):
+    """What an acknowledgement promises; see the README."""
+
+    OS = "os"
+    INTERVAL = "interval"
+    ALWAYS = "always"
+
+
+class StoreOptions(msgspec.Struct, frozen=True):
+    """Settings of a store.
+
+    Attributes
+    ----------
+    durability
+        When appended audio is synced.
+    segment_bytes
+        A segment that holds this many bytes of PCM is sealed, and a new one begun.
+    log_bytes
+        Bytes of one commit log file; a full one asks for a checkpoint.
+    open_files
+        How many segment files are kept open.
+    lease
+        Seconds after which a stream is taken from a sender that is not heard of.
+    sync_threads
+        How many streams are synced at once.
+    """
+
+    durability: Durability = Durability.INTERVAL
+    segment_bytes: int = 64 << 20
+    log_bytes: int = 16 << 20
+    open_files: int = 1024
+    lease: float = 30.0
+    sync_threads: int = 4
+
+
+class Clock(Protocol):
+    """Where the store takes the time from."""
+
+    def wall_ms(self) -> int:
+        """Return ms since the epoch."""
+
+    def monotonic(self) -> float:
+        """Return seconds that only go forward."""
+
+
+class Store:
+    """An archive of audio streams in one data folder, which this process owns.
+
+    Opening it takes the folder's lock and recovers what a crash has left; this blocks.
+
+    Parameters
+    ----------
+    fs
+        The data folder.
+    clock
+        The time.
+    options
+        Settings.
+
+    Attributes
+    ----------
+    report
+        What recovery found.
+    upkeep
+        What has to be done in the background.
+
+    Raises
+    ------
+    StartError
+        Another process has the folder, or it cannot be written.
+    """
+
+    def __init__(self, fs: FileSystem, clock: Clock, options: StoreOptions | None = None) -> None:
+        self.options = options or StoreOptions()
+        self._fs = fs
+        self._clock = clock
+        self._lock = threading.RLock()
+        fs.lock()
+        try:
+            self._handles = Handles(fs, self.options.open_files)
+            self._settler = Settler(fs, self._handles, self._lock, self.options.sync_threads)
+            self._catalog = Catalog(fs)
+            recovered = recover(fs, self._catalog, self._handles, self._settler)
+        except BaseException:
+            fs.unlock()
+            raise
+        self.report: RecoveryReport = recovered.report
+        self._by_id = {stream.id: stream for stream in recovered.streams}
+        self._by_hash = {stream_hash(stream.id): stream for stream in recovered.streams}
+        self._last_serial = max((stream.serial for stream in recovered.streams), default=0)
+        self._log = CommitLog(fs, recovered.next_sequence, self.options.log_bytes)
+        self._appender = Appender(
+            fs,
+            self._handles,
+            self._log,
+            segment_bytes=self.options.segment_bytes,
+            log_pcm=self.options.durability is Durability.ALWAYS,
+        )
+        self.upkeep = Upkeep(fs, self._log, self._settler, self._catalog, self._handles, self._lock)
+        self._open: set[Stream] = set()
+        self._appended_bytes = 0
+
+    def __repr__(self) -> str:
+        return f"<Store {self._fs.describe()}: {len(self._by_id)} streams>"
+
+    # ------------------------------------------------------------------ streams
+
+    def create(self, stream_id: str, format_: AudioFormat) -> None:
+        """Make a new, empty, closed stream.
+
+        Raises
+        ------
+        RequestError
+            The id or the format is out of bounds.
+        StreamError
+            There is a stream of that id, or one whose id has the same hash.
+        StorageError
+            The disk would not take it.
+        """
+        check_id(stream_id)
+        check_format(format_)
+        hash_ = stream_hash(stream_id)
+        with self._lock:
+            if (other := self._by_hash.get(hash_)) is not None:
+                if other.id == stream_id:
+                    raise StreamError(f"stream {stream_id!r} exists already ({other.format})")
+                raise StreamError(
+                    f"stream {stream_id!r} has the same 64-bit hash as {other.id!r}, so that their"
+                    " audio could not be told apart: choose another id"
+                )
+            now = self._clock.wall_ms()
+            serial = max(self._last_serial + 1, now * 1000)
+            record = records.Created(
+                serial, now, format_.sample_rate, format_.channels, format_.bit_depth, stream_id
+            )
+            payload = records.create_payload(record)
+            folder = folder_name(stream_id)
+            try:
+                self._log_room(payload)
+                if not self._fs.make_folder(folder):
+                    move_to_lost(self._fs, folder)
+                    self._fs.make_folder(folder)
+                self._log.add(records.CREATE, payload)
+            except OSError as error:
+                raise disk_error(f"stream {stream_id!r} was not created", error) from error
+            stream = Stream(stream_id, serial, format_, now, folder)
+            stream.is_new, stream.sessions, stream.segments = True, [], []
+            self._last_serial = serial
+            self._by_id[stream_id] = self._by_hash[hash_] = stream
+            self.upkeep.touched(stream)
+
+    def open_stream(self, stream_id: str) -> None:
+        """Let a stream take audio: the first frame ties it to that frame's session.
+
+        Raises
+        ------
+        StreamError
+            There is no such stream, or it is open.
+        StorageError
+            The disk would not take or give what it has to.
+        """
+        with self._lock:
+            stream = self._find(stream_id)
+            if stream.opening is not None:
+                raise StreamError(
+                    f"Stream is already open: {stream_id!r}. CLOSE it first; if its sender is gone,"
+                    f" its lease ends {self.options.lease:g} s after its last block"
+                )
+            try:
+                stream.load_sessions(self._fs)
+                stream.load_segments(self._fs)
+                payload = records.open_payload(stream.serial, self._clock.wall_ms())
+                self._add_record(records.OPEN, payload)
+            except (OSError, ValueError) as error:
+                raise disk_error(f"stream {stream_id!r} cannot be opened", error) from error
+            if stream.poisoned is not None:
+                stream.poisoned, stream.wants_segment = None, True
+            stream.opening = Opening(self._clock.monotonic())
+            self._open.add(stream)
+
+    def close_stream(self, stream_id: str) -> None:
+        """End a stream's session; blocks until all of it is on the medium.
+
+        Raises
+        ------
+        StreamError
+            There is no such stream, or it is not open.
+        StorageError
+            It is closed, but the disk failed to store it.
+        """
+        with self._lock:
+            stream = self._find(stream_id)
+            if stream.opening is None or stream.opening.closing:
+                raise StreamError(f"Stream is not open: {stream_id!r}")
+            self._begin_close(stream)
+        self._finish_close(stream)
+        with self._lock:
+            stream.fenced = None
+
+    def lapse(self) -> list[str]:
+        """Take the streams whose lease has ended from their senders; blocks like a close.
+
+        Returns
+        -------
+        Their ids. The lapsed sessions are fenced until the next `close_stream`.
+        """
+        now = self._clock.monotonic()
+        with self._lock:
+            lapsed = [
+                stream
+                for stream in self._open
+                if stream.opening is not None
+                and not stream.opening.closing
+                and now - stream.opening.heard >= self.options.lease
+            ]
+            for stream in lapsed:
+                assert stream.opening is not None
+                stream.fenced = stream.opening.session or stream.fenced
+                self._begin_close(stream)
+        for stream in lapsed:
+            logger.warning("%r: no block for %g s: closed", stream.id, self.options.lease)
+            self._finish_close(stream)
+        return [stream.id for stream in lapsed]
+
+    def _begin_close(self, stream: Stream) -> None:
+        assert stream.opening is not None
+        stream.opening.closing = True
+        if stream.opening.held:
+            logger.warning(
+                "%r: closed in the middle of a sample frame: its %d bytes are dropped",
+                stream.id,
+                len(stream.opening.held),
+            )
+        now = self._clock.wall_ms()
+        try:
+            payload = records.close_payload(stream.serial, now, stream.frames)
+            self._add_record(records.CLOSE, payload)
+            self._log.flush()
+        except OSError as error:
+            # The record only tells a recovery what settling the stream will tell it too.
+            logger.warning("%r: the log could not note its end: %s", stream.id, error)
+
+    def _finish_close(self, stream: Stream) -> None:
+        try:
+            self._settler.settle(stream, cut=True)
+        finally:
+            with self._lock:
+                stream.opening = None
+                self._open.discard(stream)
+                self.upkeep.touched(stream)
+
+    def delete(self, stream_id: str) -> None:
+        """Remove a closed stream for good; blocks while its files are removed.
+
+        Raises
+        ------
+        StreamError
+            There is no such stream, or it is open.
+        """
+        with self._lock:
+            stream = self._find(stream_id)
+        with stream.io:
+            with self._lock:
+                trash = self._detach(stream)
+            self._fs.remove_tree(trash)
+
+    def _detach(self, stream: Stream) -> str:
+        """Make a stream unknown, and return the folder that its files have been moved to."""
+        if stream.deleted:
+            raise StreamError(f"there is no stream {stream.id!r}: it has just been deleted")
+        if stream.opening is not None:
+            raise StreamError(f"Stream is open: {stream.id!r}. CLOSE it before deleting it")
+        trash = f"{TRASH}/{stream.serial}"
+        try:
+            payload = records.open_payload(stream.serial, self._clock.wall_ms())
+            self._add_record(records.DELETE, payload)
+            self._log.flush()
+            for segment in stream.segments or ():
+                self._handles.forget(segment)
+            self._fs.make_folder(TRASH)
+            self._fs.rename(stream.folder, trash)
+        except OSError as error:
+            raise disk_error(f"stream {stream.id!r} cannot be deleted", error) from error
+        stream.deleted = True
+        del self._by_id[stream.id], self._by_hash[stream_hash(stream.id)]
+        self.upkeep.removed(stream)
+        return trash
+
+    def info(self, stream_id: str) -> StreamInfo:
+        """Return a stream as it stands; `StreamError` if there is none of that id."""
+        with self._lock:
+            return self._find(stream_id).info()
+
+    def ids(self) -> list[str]:
+        """Return the ids of all streams, in no order."""
+        with self._lock:
+            return list(self._by_id)
+
+    def sessions(self, stream_id: str) -> list[Session]:
+        """Return a stream's sessions, with their wall-clock times, oldest first."""
+        with self._lock:
+            return list(self._find(stream_id).load_sessions(self._fs))
+
+    # ------------------------------------------------------------------ audio in
+
+    def append(self, frames: Sequence[Frame]) -> int:
+        """Take the frames of one message, all or none; `Upkeep.flush` before they are acknowledged.
+
+        Parameters
+        ----------
+        frames
+            Checked and decompressed; of one stream or of several.
+
+        Returns
+        -------
+        How many bytes of PCM were taken.
+
+        Raises
+        ------
+        StreamError
+            A stream is not open, or is in use by another session.
+        DataError
+            A block does not hold whole samples.
+        StorageError
+            The disk is full, or failed.
+        """
+        with self._lock:
+            self.upkeep.check()
+            takes = check_frames(self._by_hash, frames)
+            try:
+                self._appender.write(takes)
+            except OSError as error:
+                names = ", ".join(repr(take.stream.id) for take in takes)
+                raise disk_error(f"the audio for {names} was not taken", error) from error
+            now, heard = self._clock.wall_ms(), self._clock.monotonic()
+            total = 0
+            for take in takes:
+                self._appender.admit(take, now, heard)
+                if take.size:
+                    self.upkeep.written(take.stream)
+                    total += take.size
+            self._appended_bytes += total
+            return total
+
+    # ------------------------------------------------------------------ audio out
+
+    def plan(self, stream_id: str, start: int, stop: int) -> AudioPlan:
+        """Describe a range of a stream.
+
+        Parameters
+        ----------
+        stream_id
+            The stream.
+        start, stop
+            First sample frame, and one past the last; cut to what there is.
+
+        Raises
+        ------
+        StreamError
+            There is no such stream.
+        DamageError
+            An earlier read has found damage in the range.
+        """
+        with self._lock:
+            stream = self._find(stream_id)
+            start = min(max(start, 0), stream.frames)
+            stop = min(max(stop, start), stream.frames)
+            if (damage := known_damage(stream, start, stop)) is not None:
+                raise damage
+            return AudioPlan(stream_id, stream.serial, start, stop, stream.format)
+
+    def read(self, plan: AudioPlan) -> Iterator[memoryview]:
+        """Yield the PCM that a plan describes; blocks, and may be run in any thread.
+
+        Yields
+        ------
+        Packed, interleaved PCM in whole sample frames, about 512 KiB at most; each piece is good
+        until the next is asked for.
+
+        Raises
+        ------
+        StreamError
+            The stream is gone.
+        DamageError
+            A block of it does not match its checksum.
+        StorageError
+            A file cannot be read.
+        """
+        return read_plan(plan, self._planned, self._handles, self._lock)
+
+    def _planned(self, plan: AudioPlan) -> Stream:
+        stream = self._find(plan.stream_id)
+        if stream.serial != plan.serial:
+            raise StreamError(f"stream {plan.stream_id!r} was deleted and made anew meanwhile")
+        stream.load_segments(self._fs)
+        return stream
+
+    # ------------------------------------------------------------------ the end
+
+    def close_all(self) -> None:
+        """Close all open streams and put everything on the medium; blocks.
+
+        Raises
+        ------
+        StorageError
+            The disk failed to store a stream; the others are stored.
+        """
+        with self._lock:
+            streams = [s for s in self._open if s.opening and not s.opening.closing]
+            for stream in streams:
+                self._begin_close(stream)
+        failures = []
+        for stream in streams:
+            try:
+                self._finish_close(stream)
+            except StorageError as error:
+                failures.append(error)
+        self.upkeep.checkpoint()
+        if failures:
+            raise failures[0]
+
+    def close(self) -> None:
+        """Put everything on the medium and give the folder back; blocks.
+
+        Raises
+        ------
+        StorageError
+            The disk failed; the log is left for the next start.
+        """
+        settled = False
+        try:
+            self.close_all()
+            settled = True
+        finally:
+            self._settler.close()
+            self._log.close(remove=settled)
+            self._handles.close()
+            self._catalog.close()
+            self._fs.unlock()
+
+    def statistics(self) -> dict[str, int | str | bool]:
+        """Return figures on the store's state."""
+        with self._lock:
+            return {
+                "streams": len(self._by_id),
+                "open_streams": len(self._open),
+                "open_files": len(self._handles),
+                "appended_bytes": self._appended_bytes,
+                "durability": str(self.options.durability),
+                **self.upkeep.statistics(),
+            }
+
+    # ------------------------------------------------------------------ helpers
+
+    def _find(self, stream_id: str) -> Stream:
+        stream = self._by_id.get(stream_id)
+        if stream is None:
+            raise StreamError(f"there is no stream {stream_id!r}: CREATE it, or LIST what there is")
+        return stream
+
+    def _log_room(self, payload: bytes) -> None:
+        self.upkeep.check()
+        self._log.room(records.RECORD_HEAD + len(payload))
+
+    def _add_record(self, type_: int, payload: bytes) -> None:
+        self._log_room(payload)
+        self._log.add(type_, payload)

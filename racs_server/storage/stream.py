@@ -1,0 +1,287 @@
+r"""What the store knows of one stream, and the ``stream.json`` that lies in its folder.
+
+``stream.json`` is one JSON object: ``version`` 1, ``id``, ``serial``, ``sample_rate``,
+``channels``, ``bit_depth``, ``created`` and ``ref`` (ms since the epoch), ``frames`` (sample frames
+that were durable when it was written), ``sessions`` (a list of ``[id, first frame, started,
+ended]``, times in ms since the epoch) and last ``crc32c``, of the text before it, so that a damaged
+one is found out. It is replaced as a whole, and all that the catalogue knows can be read from it.
+"""
+
+import json
+import threading
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterable
+
+import msgspec
+from crc32c import crc32c
+
+from racs.wire import stream_hash
+from racs_server.errors import RequestError
+from racs_server.storage.fs import FileSystem
+from racs_server.storage.segment import Segment
+from racs_server.values import (
+    BIT_DEPTHS,
+    MAX_CHANNELS,
+    MAX_RATE,
+    MIN_RATE,
+    AudioFormat,
+    StreamInfo,
+)
+
+FOLDER = "streams"
+TRASH = "trash"
+LOST = "lost"
+MAX_ID_BYTES = 255
+_MANIFEST = "stream.json"
+
+
+class Session(msgspec.Struct):
+    """One sender's turn, from OPEN to CLOSE.
+
+    Attributes
+    ----------
+    id
+        The sender's session id, 32 hex digits.
+    first
+        The first sample frame that it sent.
+    started, ended
+        When its first and its last block came, in ms since the epoch.
+    """
+
+    id: str
+    first: int
+    started: int
+    ended: int
+
+
+class Opening(msgspec.Struct):
+    """The state of an open stream.
+
+    Attributes
+    ----------
+    heard
+        When it was opened or the last block came, in seconds of a clock that only goes forward.
+    session
+        Whose blocks are taken; None until the first has come.
+    held
+        The start of a sample frame whose rest has not come. It belongs to the session alone: what
+        is not completed is dropped with it.
+    turn
+        The entry of the stream's sessions; None until a whole sample frame has come.
+    closing
+        Set while a CLOSE is being carried out.
+    """
+
+    heard: float
+    session: bytes | None = None
+    held: bytes = b""
+    turn: Session | None = None
+    closing: bool = False
+
+
+class Stream:
+    """The store's own record of a stream; guarded by the store's lock.
+
+    Attributes
+    ----------
+    frames
+        Whole sample frames acknowledged.
+    segments
+        In order of their first frames; None until they are needed.
+    opening
+        None while the stream is closed.
+    fenced
+        The session that let its lease lapse; its blocks are refused until the next CLOSE.
+    poisoned
+        Why the stream takes no more audio until it is opened anew.
+    io
+        Held by whoever syncs, settles or cuts this stream's files.
+    """
+
+    __slots__ = (
+        "created",
+        "deleted",
+        "fenced",
+        "folder",
+        "format",
+        "frames",
+        "id",
+        "io",
+        "is_new",
+        "opening",
+        "poisoned",
+        "ref",
+        "segments",
+        "serial",
+        "sessions",
+        "wants_segment",
+    )
+
+    def __init__(
+        self, stream_id: str, serial: int, format_: AudioFormat, created: int, folder: str
+    ) -> None:
+        self.id = stream_id
+        self.serial = serial
+        self.format = format_
+        self.created = created
+        self.folder = folder
+        self.ref = 0
+        self.frames = 0
+        self.segments: list[Segment] | None = None
+        self.sessions: list[Session] | None = None
+        self.opening: Opening | None = None
+        self.fenced: bytes | None = None
+        self.poisoned: str | None = None
+        self.is_new = False
+        """There is no ``stream.json`` yet."""
+        self.deleted = False
+        self.wants_segment = False
+        """The next audio goes into a new segment."""
+        self.io = threading.Lock()
+
+    def __repr__(self) -> str:
+        state = "open" if self.opening else "closed"
+        return f"<Stream {self.id!r} {self.format}, {self.frames} frames, {state}>"
+
+    def info(self) -> StreamInfo:
+        """Return the stream as it stands."""
+        return StreamInfo(
+            self.id, self.serial, self.format, self.ref, self.frames, self.opening is not None
+        )
+
+    def load_segments(self, fs: FileSystem) -> list[Segment]:
+        """Return the segments, found in the folder on first use."""
+        if self.segments is None:
+            firsts = sorted(
+                int(name[:20]) for name in fs.list(self.folder) if name.endswith(".wav")
+            )
+            stops = [*firsts[1:], max(self.frames, firsts[-1])] if firsts else []
+            frame = self.format.frame_bytes
+            self.segments = [
+                Segment(self.folder, first, self.format, (stop - first) * frame)
+                for first, stop in zip(firsts, stops, strict=True)
+            ]
+        return self.segments
+
+    def segment_at(self, frame: int) -> Segment:
+        """Return the segment that holds a sample frame, or that would."""
+        assert self.segments
+        return self.segments[bisect_right(self.segments, frame, key=lambda s: s.first) - 1]
+
+    def load_sessions(self, fs: FileSystem) -> list[Session]:
+        """Return the sessions, read from ``stream.json`` on first use."""
+        if self.sessions is None:
+            self.sessions = read_manifest(fs, self.folder).sessions or []
+        return self.sessions
+
+    def manifest(self) -> bytes:
+        """Return the contents of ``stream.json``."""
+        assert self.sessions is not None
+        return seal(
+            {
+                "version": 1,
+                "id": self.id,
+                "serial": self.serial,
+                "sample_rate": self.format.sample_rate,
+                "channels": self.format.channels,
+                "bit_depth": self.format.bit_depth,
+                "created": self.created,
+                "ref": self.ref,
+                "frames": self.frames,
+                "sessions": [[s.id, s.first, s.started, s.ended] for s in self.sessions],
+            }
+        )
+
+    @property
+    def manifest_name(self) -> str:
+        """The name of ``stream.json`` below the data folder."""
+        return f"{self.folder}/{_MANIFEST}"
+
+
+class Manifest(msgspec.Struct):
+    """What a ``stream.json`` says."""
+
+    version: int
+    id: str
+    serial: int
+    sample_rate: int
+    channels: int
+    bit_depth: int
+    created: int
+    ref: int
+    frames: int
+    sessions: list[tuple[str, int, int, int]]
+
+
+def check_id(stream_id: str) -> None:
+    """Raise `RequestError` unless the text can be a stream's id."""
+    size = len(stream_id.encode())
+    if not 1 <= size <= MAX_ID_BYTES:
+        raise RequestError(
+            f"a stream id of {size} bytes: it must have 1 to {MAX_ID_BYTES} bytes in UTF-8"
+        )
+    for place, character in enumerate(stream_id):
+        if unicodedata.category(character) in {"Cc", "Cs"}:
+            raise RequestError(
+                f"character {place} of the stream id {stream_id!r} is the control character"
+                f" U+{ord(character):04X}: an id is text without control characters"
+            )
+
+
+def check_format(format_: AudioFormat) -> None:
+    """Raise `RequestError` unless a stream can have the format."""
+    if not MIN_RATE <= format_.sample_rate <= MAX_RATE:
+        raise RequestError(
+            f"a sample rate of {format_.sample_rate} Hz: it must be {MIN_RATE} to {MAX_RATE}"
+        )
+    if not 1 <= format_.channels <= MAX_CHANNELS:
+        raise RequestError(f"{format_.channels} channels: there must be 1 to {MAX_CHANNELS}")
+    if format_.bit_depth not in BIT_DEPTHS:
+        raise RequestError(f"a bit depth of {format_.bit_depth}: it must be 16 or 24")
+
+
+def folder_name(stream_id: str) -> str:
+    """Return a stream's folder: a slug of harmless characters for people, the hash to identify."""
+    hash_ = stream_hash(stream_id)
+    slug = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in stream_id)
+    slug = slug[:40].strip("-.") or "stream"
+    return f"{FOLDER}/{hash_ >> 56:02x}/{slug}-{hash_:016x}"
+
+
+def seal(fields: dict[str, object]) -> bytes:
+    """Return JSON of the fields with the checksum of its own text as the last one."""
+    text = json.dumps(fields, ensure_ascii=False, indent=1).encode()
+    return text[:-2] + f',\n "crc32c": "{crc32c(text):08x}"\n}}\n'.encode()
+
+
+def read_manifest(fs: FileSystem, folder: str) -> Stream:
+    """Read a folder's ``stream.json``; the stream has its sessions, and is closed.
+
+    Raises
+    ------
+    ValueError
+        It is damaged, or was written by a later version; the text says how.
+    OSError
+        It cannot be read.
+    """
+    contents = fs.read(f"{folder}/{_MANIFEST}")
+    text, _, check = contents.rpartition(b',\n "crc32c": "')
+    text += b"\n}"
+    if check[:8] != f"{crc32c(text):08x}".encode() or check[8:] != b'"\n}\n':
+        raise ValueError(f"{folder}/{_MANIFEST} does not match its checksum")
+    fields = msgspec.json.decode(text, type=Manifest)
+    if fields.version != 1:
+        raise ValueError(f"{folder}/{_MANIFEST} has version {fields.version}, known is 1")
+    format_ = AudioFormat(fields.sample_rate, fields.channels, fields.bit_depth)
+    stream = Stream(fields.id, fields.serial, format_, fields.created, folder)
+    stream.ref, stream.frames = fields.ref, fields.frames
+    stream.sessions = [Session(*entry) for entry in fields.sessions]
+    return stream
+
+
+def stream_folders(fs: FileSystem) -> Iterable[str]:
+    """Return the folders of all streams."""
+    for part in fs.list(FOLDER):
+        for name in fs.list(f"{FOLDER}/{part}"):
+            yield f"{FOLDER}/{part}/{name}"

@@ -1,0 +1,215 @@
+"""From written to durable, for all streams: group commits, checkpoints, the state of the log.
+
+The owner of the store calls this in the background: `sync` some times a second while `needs_sync`
+(durability ``interval``), `sync_log` for those who wait (``always``), `checkpoint` when
+`needs_checkpoint` and from time to time. Appending goes on meanwhile.
+
+Invariants
+----------
+- A log file is dropped only after all that it says is durable elsewhere.
+- Once the log has failed to be written or synced, nothing more is taken: it could be lost.
+"""
+
+import errno
+import logging
+import threading
+from collections.abc import Iterable, Mapping
+
+from racs_server.errors import DiskFullError, StorageError
+from racs_server.storage.catalog import Catalog
+from racs_server.storage.fs import FileSystem
+from racs_server.storage.handles import Handles
+from racs_server.storage.log import CommitLog, OldFile
+from racs_server.storage.settle import Settler
+from racs_server.storage.stream import Stream
+
+logger = logging.getLogger(__name__)
+
+
+class Upkeep:
+    """Keeps account of what is not yet durable or not yet settled, and makes it so."""
+
+    def __init__(
+        self,
+        fs: FileSystem,
+        log: CommitLog,
+        settler: Settler,
+        catalog: Catalog,
+        handles: Handles,
+        lock: threading.RLock,
+    ) -> None:
+        self._fs = fs
+        self._log = log
+        self._settler = settler
+        self._catalog = catalog
+        self._handles = handles
+        self._lock = lock
+        self._checkpointing = threading.Lock()
+        self._failed: str | None = None
+        self._dirty: set[Stream] = set()
+        self._touched: set[Stream] = set()
+        self._deleted: list[Stream] = []
+
+    def check(self) -> None:
+        """Raise `StorageError` if the log has failed."""
+        if self._failed is not None:
+            raise StorageError(self._failed)
+
+    def written(self, stream: Stream) -> None:
+        """Note that a stream has audio that is not durable."""
+        self._dirty.add(stream)
+        self._touched.add(stream)
+
+    def touched(self, stream: Stream) -> None:
+        """Note that a stream is not as the catalogue and its ``stream.json`` have it."""
+        self._touched.add(stream)
+
+    def removed(self, stream: Stream) -> None:
+        """Note that a stream is gone."""
+        self._dirty.discard(stream)
+        self._touched.discard(stream)
+        self._deleted.append(stream)
+
+    def flush(self) -> int:
+        """Hand the log's new records to the operating system, with one write.
+
+        Returns
+        -------
+        A position in the log: what came before is durable once `synced` has reached it.
+
+        Raises
+        ------
+        StorageError
+            The log cannot be written: nothing more is taken until the server is started anew.
+        """
+        with self._lock:
+            try:
+                return self._log.flush()
+            except OSError as error:
+                raise self._fail(error) from error
+
+    @property
+    def synced(self) -> int:
+        """Up to which position the log is on the medium."""
+        return self._log.synced
+
+    @property
+    def needs_sync(self) -> bool:
+        """Whether something has come that no sync has covered."""
+        return bool(self._dirty) or self._log.written > self._log.synced
+
+    @property
+    def needs_checkpoint(self) -> bool:
+        """Whether a log file is full, or too many segment files wait for a sync to be closed."""
+        return self._log.old_files > 0 or self._handles.crowded
+
+    @property
+    def untidy(self) -> bool:
+        """Whether a checkpoint would have something to do."""
+        return bool(self._touched or self._deleted)
+
+    def sync_log(self) -> None:
+        """Put all that is flushed of the log on the medium; blocks.
+
+        Raises
+        ------
+        StorageError
+            The log cannot be synced: nothing more is taken until the server is started anew.
+        """
+        try:
+            self._log.sync()
+        except OSError as error:
+            with self._lock:
+                raise self._fail(error) from error
+
+    def sync(self) -> None:
+        """Put all audio taken so far on the medium, then the log: a group commit; blocks.
+
+        Streams that the disk fails are poisoned, and logged.
+        """
+        with self._lock:
+            dirty, self._dirty = self._dirty, set()
+            self.flush()
+        self._report(self._settler.for_each(dirty, self._settler.sync))
+        self.sync_log()
+
+    def checkpoint(self) -> None:
+        """Settle everything, and drop the full log files; blocks, while appending goes on.
+
+        Raises
+        ------
+        StorageError
+            Something could not be settled. The log keeps what recovery would need of it.
+        """
+        with self._checkpointing:
+            with self._lock:
+                if self._log.used:
+                    try:
+                        self._log.rotate()
+                    except OSError as error:
+                        raise disk_error("no checkpoint could be made", error) from error
+                old = self._log.take_old()
+                touched, self._touched = self._touched, set()
+                deleted, self._deleted = self._deleted, []
+                self._dirty.clear()
+            failed = self._settler.for_each(touched, self._settler.settle)
+            if not failed:
+                self._drop_log(old, touched, deleted)
+                return
+            with self._lock:
+                self._touched |= failed.keys()
+                self._deleted += deleted
+            self._report(failed)
+            raise next(iter(failed.values()))
+
+    def _drop_log(
+        self, files: list[OldFile], touched: Iterable[Stream], deleted: Iterable[Stream]
+    ) -> None:
+        """Remove log files, all that they say being settled but for what is noted here."""
+        try:
+            for folder in {stream.folder.rpartition("/")[0] for stream in deleted}:
+                self._fs.sync_folder(folder)
+            self._catalog.apply([s for s in touched if not s.deleted], [s.serial for s in deleted])
+            self._log.drop(files)
+        except OSError as error:
+            raise disk_error("no checkpoint could be made", error) from error
+
+    def prepare_log(self) -> None:
+        """Allocate the next log file ahead of need; blocks."""
+        try:
+            self._log.prepare()
+        except OSError as error:
+            logger.warning("no log file could be allocated ahead: %s", error)
+
+    def statistics(self) -> dict[str, int | bool]:
+        """Return figures on what is under way."""
+        return {
+            "unsynced_streams": len(self._dirty),
+            "unsettled_streams": len(self._touched),
+            "log_position": self._log.written,
+            "log_synced": self._log.synced,
+            "log_full_files": self._log.old_files,
+            "log_failed": self._failed is not None,
+        }
+
+    def _fail(self, error: OSError) -> StorageError:
+        self._failed = (
+            f"the commit log in {self._fs.describe()} could not be stored ({error.strerror}):"
+            " nothing more is taken, for it might be lost. Look after the disk, then restart"
+        )
+        return StorageError(self._failed)
+
+    @staticmethod
+    def _report(failures: Mapping[Stream, StorageError]) -> None:
+        for error in failures.values():
+            logger.error("%s", error)
+
+
+def disk_error(what: str, error: OSError | ValueError) -> StorageError:
+    """Return the error for a disk that would not take or give something."""
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFullError(
+            f"{what}: the disk is full. All that was acknowledged is kept; make room and send again"
+        )
+    why = error.strerror if isinstance(error, OSError) else error
+    return StorageError(f"{what}: the disk failed ({why}). All that was acknowledged is kept")
