@@ -1,0 +1,193 @@
+"""The server's settings: one table with every setting, its default, its bounds and its reason.
+
+A setting is looked for in this order: the command line (``--lease 60``), the environment
+(``RACS_LEASE=60``), the TOML file (``lease = 60``), the default. The table feeds the command line's
+help, the checks and the README's reference.
+"""
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from racs_server.errors import StartError
+
+ENVIRONMENT_PREFIX = "RACS_"
+LOG_LEVELS = ("debug", "info", "warning", "error")
+DURABILITIES = ("os", "interval", "always")
+
+
+def _setting(
+    default: Any,
+    doc: str,
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    metadata = {"doc": doc, "least": least, "most": most, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings, checked. Sizes are in bytes, times in seconds."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on.")
+    port: int = _setting(6381, "TCP port to listen on; 0 takes a free one.", least=0, most=65535)
+    data_dir: Path = _setting(
+        platformdirs.user_data_path("racs", appauthor=False),
+        "Folder of the archive; made if it is not there.",
+    )
+    durability: str = _setting(
+        "interval",
+        "What an acknowledgement promises: 'os': kept if the server is killed; 'interval': also"
+        " kept if the power fails, but for the last fraction of a second; 'always': kept whatever"
+        " fails.",
+        choices=DURABILITIES,
+    )
+    log_level: str = _setting("info", "How much is logged, to standard error.", choices=LOG_LEVELS)
+    sync_interval: float = _setting(
+        0.2,
+        "Seconds between two group commits with durability 'interval': what a power cut can cost.",
+        least=0.001,
+        most=60,
+    )
+    checkpoint_interval: float = _setting(
+        30.0,
+        "Seconds between two checkpoints while audio comes: what a recovery has to read.",
+        least=0.1,
+        most=3600,
+    )
+    segment_bytes: int = _setting(
+        64 << 20,
+        "A segment with this much PCM is sealed and a new one begun; below 2 GiB, so that every"
+        " audio program opens it.",
+        least=1 << 16,
+        most=1 << 30,
+    )
+    log_bytes: int = _setting(
+        16 << 20,
+        "Size of one commit log file; a full one causes a checkpoint.",
+        least=1 << 16,
+        most=1 << 30,
+    )
+    open_files: int = _setting(
+        1024, "How many segment files are kept open at once.", least=8, most=1 << 20
+    )
+    lease: float = _setting(
+        30.0,
+        "Seconds after which a stream is taken from a sender that is not heard of any more.",
+        least=0.1,
+        most=86400,
+    )
+    max_connections: int = _setting(
+        1000, "Connections at once; one more is told so and closed.", least=1, most=1 << 20
+    )
+    max_command: int = _setting(
+        64 << 10, "Longest command; a longer one is refused.", least=1024, most=64 << 20
+    )
+    max_eval: int = _setting(1 << 20, "Longest EVAL command.", least=1024, most=64 << 20)
+    max_message: int = _setting(
+        64 << 20,
+        "Longest message at all; a larger length ends the connection, for it cannot be believed.",
+        least=1 << 17,
+        most=1 << 30,
+    )
+    max_inflated: int = _setting(
+        1 << 20,
+        "What one compressed block may grow to: a few bytes could claim gigabytes.",
+        least=1 << 16,
+        most=64 << 20,
+    )
+    message_time: float = _setting(
+        30.0,
+        "Seconds in which a message that was begun must be complete, and 1 s more for each 64 KiB"
+        " of it: half a message must not hold a connection for ever.",
+        least=0.1,
+        most=3600,
+    )
+    send_time: float = _setting(
+        30.0,
+        "Seconds in which a client must take some of its reply: one that does not read is closed.",
+        least=0.1,
+        most=3600,
+    )
+    shutdown_time: float = _setting(
+        5.0,
+        "Seconds that requests under way have to finish when the server ends.",
+        least=0,
+        most=3600,
+    )
+
+
+FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
+
+
+def load_settings(
+    flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | None
+) -> Settings:
+    """Put the settings together from all their sources.
+
+    Parameters
+    ----------
+    flags
+        What was given on the command line, by setting name; None where it was not.
+    environment
+        The environment variables.
+    file
+        The TOML file to read, or None.
+
+    Raises
+    ------
+    StartError
+        A setting is unknown or out of bounds, or the file cannot be read; names the source.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        for name, value in _read_file(file).items():
+            values[name] = _check(name, value, f"in {file}")
+    for name in FIELDS:
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        if variable in environment:
+            values[name] = _check(name, environment[variable], f"({variable})")
+        if flags.get(name) is not None:
+            values[name] = _check(name, flags[name], f"(--{name.replace('_', '-')})")
+    return Settings(**values)
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    try:
+        contents = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StartError(f"the settings file {file} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StartError(f"the settings file {file} is not TOML: {error}") from None
+    return contents
+
+
+def _check(name: str, value: Any, source: str) -> Any:
+    """Return a setting's value in its own type, and within its bounds."""
+    field = FIELDS.get(name)
+    if field is None:
+        raise StartError(f"unknown setting {name!r} {source}; known are {', '.join(FIELDS)}")
+    kind: Any = field.type
+    try:
+        if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+            raise ValueError
+        value = kind(value)
+    except (ValueError, TypeError):
+        what = {int: "a whole number", float: "a number", Path: "a path"}.get(kind, "a text")
+        raise StartError(f"setting {name} = {value!r} {source}: it must be {what}") from None
+    metadata = field.metadata
+    if metadata["choices"] and value not in metadata["choices"]:
+        known = ", ".join(metadata["choices"])
+        raise StartError(f"setting {name} = {value!r} {source}: it must be one of {known}")
+    least, most = metadata["least"], metadata["most"]
+    if least is not None and not least <= value <= most:
+        raise StartError(f"setting {name} = {value} {source}: it must be {least} to {most}")
+    return value.expanduser() if isinstance(value, Path) else value
