@@ -20,8 +20,7 @@ Worked example, the start of a 44.1 kHz stereo 16-bit header that states 8 bytes
 
 import struct
 from datetime import UTC, datetime, timedelta
-
-from racs_server.values import NS_PER_MS, NS_PER_S, AudioFormat
+from typing import NamedTuple
 
 SEGMENT_HEADER = 1024
 """Bytes before a segment's first sample."""
@@ -32,17 +31,41 @@ _PCM_SUBFORMAT = bytes.fromhex("0100000000001000800000aa00389b71")
 _FMT = struct.Struct("<HHIIHH")
 _FMT_EXTENSION = struct.Struct("<HHI16s")
 _BEXT = struct.Struct("<256s32s32s10s8sQH254s")
+_NS_PER_S = 1_000_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class Pcm(NamedTuple):
+    """What a header says of the PCM behind it.
+
+    Attributes
+    ----------
+    sample_rate
+        Sample frames a second.
+    channels
+        Channels.
+    bit_depth
+        Bits of a sample, whole bytes.
+    """
+
+    sample_rate: int
+    channels: int
+    bit_depth: int
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one sample frame."""
+        return self.bit_depth // 8 * self.channels
+
+
 def segment_header(
-    format_: AudioFormat, data_bytes: int, *, stream_id: str, serial: int, start_ns: int
+    pcm: Pcm, data_bytes: int, *, stream_id: str, serial: int, start_ns: int
 ) -> bytes:
     """Return the header of a segment file.
 
     Parameters
     ----------
-    format_
+    pcm
         The stream's format.
     data_bytes
         How many bytes of PCM are valid, less than 2 GiB.
@@ -51,8 +74,8 @@ def segment_header(
     start_ns
         The instant of the segment's first sample frame, in ns since the epoch.
     """
-    fmt = _chunk(b"fmt ", _fmt(format_))
-    bext = _chunk(b"bext", _bext(format_, stream_id, serial, start_ns))
+    fmt = _chunk(b"fmt ", _fmt(pcm))
+    bext = _chunk(b"bext", _bext(pcm, stream_id, serial, start_ns))
     junk = bytes(SEGMENT_HEADER - 12 - len(fmt) - len(bext) - 8 - 8)
     data = b"data" + data_bytes.to_bytes(4, "little")
     body = b"WAVE" + fmt + bext + _chunk(b"JUNK", junk) + data
@@ -64,32 +87,32 @@ def _chunk(name: bytes, body: bytes) -> bytes:
     return name + len(body).to_bytes(4, "little") + body
 
 
-def _fmt(format_: AudioFormat) -> bytes:
-    extensible = format_.channels > 2
+def _fmt(pcm: Pcm) -> bytes:
+    extensible = pcm.channels > 2
     base = _FMT.pack(
         _EXTENSIBLE if extensible else _PCM,
-        format_.channels,
-        format_.sample_rate,
-        format_.sample_rate * format_.frame_bytes,
-        format_.frame_bytes,
-        format_.bit_depth,
+        pcm.channels,
+        pcm.sample_rate,
+        pcm.sample_rate * pcm.frame_bytes,
+        pcm.frame_bytes,
+        pcm.bit_depth,
     )
     if not extensible:
         return base
     # Channel mask 0: a stream's channels are not tied to loudspeakers.
-    return base + _FMT_EXTENSION.pack(22, format_.bit_depth, 0, _PCM_SUBFORMAT)
+    return base + _FMT_EXTENSION.pack(22, pcm.bit_depth, 0, _PCM_SUBFORMAT)
 
 
-def _bext(format_: AudioFormat, stream_id: str, serial: int, start_ns: int) -> bytes:
-    start = _EPOCH + timedelta(milliseconds=start_ns // NS_PER_MS)
-    since_midnight = start_ns % (24 * 3600 * NS_PER_S)
+def _bext(pcm: Pcm, stream_id: str, serial: int, start_ns: int) -> bytes:
+    start = _EPOCH + timedelta(seconds=start_ns // _NS_PER_S)
+    since_midnight = start_ns % (24 * 3600 * _NS_PER_S)
     return _BEXT.pack(
         _fit(stream_id, 256),
         b"racs",
         f"{serial:020d}".encode(),
         f"{start:%Y-%m-%d}".encode(),
         f"{start:%H:%M:%S}".encode(),
-        since_midnight * format_.sample_rate // NS_PER_S,
+        since_midnight * pcm.sample_rate // _NS_PER_S,
         1,
         b"",
     )

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from crc32c import crc32c
 
-from racs_server.riff import SEGMENT_HEADER, segment_header
+from racs_server.riff import SEGMENT_HEADER, Pcm, segment_header
 from racs_server.storage.checksums import BLOCK, Checksums
 from racs_server.storage.fs import Buffer, File
 from racs_server.values import NS_PER_MS, NS_PER_S, AudioFormat
@@ -125,9 +125,8 @@ class Segment:
         """
         assert self.file is not None
         start = ref * NS_PER_MS + self.first * NS_PER_S // self.format.sample_rate
-        header = segment_header(
-            self.format, covered, stream_id=stream_id, serial=serial, start_ns=start
-        )
+        pcm = Pcm(self.format.sample_rate, self.format.channels, self.format.bit_depth)
+        header = segment_header(pcm, covered, stream_id=stream_id, serial=serial, start_ns=start)
         self.file.write([header], 0)
 
     def blocks(self, start: int, stop: int, checks: list[int], valid: int) -> Iterator[memoryview]:

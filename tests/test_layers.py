@@ -1,0 +1,68 @@
+"""The rooms of the house may import only from layers above their own, and the client none of it."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = [
+    {"racs.wire", "racs_server.errors"},
+    {"racs_server.values", "racs_server.config", "racs_server.riff"},
+    {"racs_server.lang", "racs_server.scheme", "racs_server.audio", "racs_server.storage"},
+    {"racs_server.commands"},
+    {"racs_server.net", "racs_server.gateway", "racs_server.hub"},
+    {"racs_server.app", "racs_server.__main__"},
+]
+DEPTH = {room: depth for depth, layer in enumerate(LAYERS) for room in layer}
+MODULES = sorted([*ROOT.glob("racs/**/*.py"), *ROOT.glob("racs_server/**/*.py")])
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute here"
+            assert node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def room_of(name: str) -> str | None:
+    """Return the room that a module's or an imported object's dotted name lies in."""
+    return next((room for room in DEPTH if f"{name}.".startswith(f"{room}.")), None)
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_imports_point_upwards(path: Path) -> None:
+    name = module_name(path)
+    room = room_of(name)
+    for imported in imports(path):
+        package = imported.partition(".")[0]
+        if package == "racs_server":
+            assert name.startswith("racs_server"), f"the client must not import {imported}"
+            target = room_of(imported)
+            assert target is not None, f"{imported} is in no room"
+            assert room is not None
+            assert target == room or DEPTH[target] < DEPTH[room] or {target, room} == APP, imported
+        elif package == "racs":
+            inside = name.startswith("racs.") or name == "racs"
+            assert inside or room_of(imported) == "racs.wire", f"{name} imports {imported}"
+            assert room != "racs.wire" or room_of(imported) == "racs.wire", imported
+
+
+APP = {"racs_server.app", "racs_server.__main__"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_the_event_loop_stays_in_the_outer_layers(path: Path) -> None:
+    name = module_name(path)
+    room = room_of(name)
+    allowed = name == "racs_server.commands.executor" or (room is not None and DEPTH[room] >= 4)
+    if name.startswith("racs_server") and not allowed:
+        assert "trio" not in {imported.partition(".")[0] for imported in imports(path)}
