@@ -1,0 +1,149 @@
+"""Builds the store, the executor and the server, connects them, and runs them to an orderly end.
+
+The end, by SIGINT, SIGTERM or SHUTDOWN: no new connections, requests under way finish or are cut
+off at the deadline, everything is put on the disk, the data folder is given back.
+"""
+
+import logging
+import resource
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+
+import trio
+
+from racs_server.commands import Executor
+from racs_server.config import Settings
+from racs_server.errors import RacsError, StorageError
+from racs_server.net import GroupCommit, Server, Services
+from racs_server.storage import Disk, Durability, Store, StoreOptions
+
+logger = logging.getLogger(__name__)
+
+_LEASE_CHECK = 1.0
+_READERS = 8
+_SYNC_THREADS = 4
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def wall_ms(self) -> int:
+        """Return ms since the epoch."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """Return seconds that only go forward."""
+        return time.monotonic()
+
+
+async def run(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Run a server until it is told to end.
+
+    Parameters
+    ----------
+    settings
+        The settings.
+    announce
+        Is called with one line when the server is ready.
+
+    Raises
+    ------
+    StartError
+        The server cannot start as it was told to.
+    StorageError
+        At the end something could not be put on the disk.
+    """
+    raise_file_limit()
+    store = await trio.to_thread.run_sync(open_store, settings)
+    try:
+        await _serve(settings, store, announce)
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(store.close)
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the store that the settings describe; blocks while it recovers."""
+    options = StoreOptions(
+        durability=Durability(settings.durability),
+        segment_bytes=settings.segment_bytes,
+        log_bytes=settings.log_bytes,
+        open_files=settings.open_files,
+        lease=settings.lease,
+        sync_threads=_SYNC_THREADS,
+    )
+    return Store(Disk(settings.data_dir), SystemClock(), options)
+
+
+async def _serve(settings: Settings, store: Store, announce: Callable[[str], None]) -> None:
+    ending = trio.Event()
+    executor = Executor(store, ending.set)
+    commit = GroupCommit(store)
+    services = Services(store, executor, commit, settings, trio.CapacityLimiter(_READERS))
+    server = await Server(services).listen()
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            for task in (_sync, _checkpoint, _lapse):
+                nursery.start_soon(task, store, settings)
+            nursery.start_soon(commit.run)
+            nursery.start_soon(_watch_signals, signals, ending)
+            announce(
+                f"racs-server listens on {server.addresses}, data in {settings.data_dir}:"
+                f" {store.report.streams} streams, durability {settings.durability};"
+                f" {store.report}"
+            )
+            await server.serve(ending)
+            nursery.cancel_scope.cancel()
+
+
+async def _watch_signals(signals: AsyncIterator[int], ending: trio.Event) -> None:
+    async for number in signals:
+        logger.info("%s: ending", signal.Signals(number).name)
+        ending.set()
+
+
+async def _sync(store: Store, settings: Settings) -> None:
+    """Carry out the group commits of durability ``interval``."""
+    if settings.durability != "interval":
+        return
+    while True:
+        await trio.sleep(settings.sync_interval)
+        if store.upkeep.needs_sync:
+            await _in_background(store.upkeep.sync)
+
+
+async def _checkpoint(store: Store, settings: Settings) -> None:
+    """Settle what has changed, from time to time and when a log file is full."""
+    due = trio.current_time() + settings.checkpoint_interval
+    while True:
+        await trio.sleep(min(settings.sync_interval, settings.checkpoint_interval))
+        if store.upkeep.needs_checkpoint or (store.upkeep.untidy and trio.current_time() >= due):
+            await _in_background(store.upkeep.checkpoint)
+            await _in_background(store.upkeep.prepare_log)
+            due = trio.current_time() + settings.checkpoint_interval
+
+
+async def _lapse(store: Store, settings: Settings) -> None:
+    """Close the streams whose senders are not heard of any more."""
+    while True:
+        await trio.sleep(min(_LEASE_CHECK, settings.lease))
+        await _in_background(store.lapse)
+
+
+async def _in_background(work: Callable[[], object]) -> None:
+    """Do blocking work in a thread; a disk that fails is logged, and tried again next time."""
+    try:
+        await trio.to_thread.run_sync(work)
+    except StorageError as error:
+        logger.error("%s", error)
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as this user may have: every client and segment needs one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError) as error:
+            logger.warning("only %d files can be open at once: %s", soft, error)

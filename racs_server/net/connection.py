@@ -1,0 +1,329 @@
+"""One client's loop: bytes in, requests carried out in order, replies out.
+
+All requests of one read from the socket are answered with one send, and their audio is put into
+the commit log with one write before that. A reply of audio is read, converted and sent piece by
+piece, the next piece being read while one is sent, so that its length costs no memory.
+
+Invariants
+----------
+- Nothing is acknowledged before `GroupCommit.commit` has returned.
+- Every request gets exactly one reply, in order; whatever goes wrong with one is its reply.
+- A connection waits without limit only between two messages: half a message, or a reply that is
+  not taken, has a deadline. So a slow or silent client costs a socket and a small buffer.
+"""
+
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Protocol, TypeVar
+
+import msgspec
+import numpy as np
+import outcome
+import trio
+
+from racs.wire import (
+    AudioFrames,
+    Command,
+    EndOfStream,
+    FramingLost,
+    Limits,
+    Rejected,
+    ServerConnection,
+    encode_reply,
+    vector_head,
+)
+from racs.wire.replies import encode_error
+from racs_server.commands import Executor, iter_blocks
+from racs_server.config import Settings
+from racs_server.errors import RacsError, StorageError
+from racs_server.net.commit import GroupCommit
+from racs_server.storage import Store
+from racs_server.values import AudioPlan
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+SAMPLE = 4
+"""Bytes of a sample on the wire, in an ``s32v``."""
+
+_LEFT = (trio.BrokenResourceError, trio.ClosedResourceError)
+_TIME_PER = 64 << 10
+_LINGER = 1.0
+_LINGER_BYTES = 1 << 20
+_NULL = encode_reply(None)
+_numbers = itertools.count(1)
+
+
+class Transport(Protocol):
+    """A byte stream to a client, as `trio.SocketStream` with `receive_into` would be."""
+
+    async def receive_into(self, buffer: memoryview) -> int:
+        """Wait for bytes, put them into the buffer, return how many; 0 at the end."""
+
+    async def send_some(self, data: memoryview) -> int:
+        """Wait until the peer takes bytes, return how many it took."""
+
+    async def send_eof(self) -> None:
+        """Tell the peer that nothing more will be sent."""
+
+    def close(self) -> None:
+        """Close at once."""
+
+
+class Services(msgspec.Struct, frozen=True):
+    """What every connection works with."""
+
+    store: Store
+    executor: Executor
+    commit: GroupCommit
+    settings: Settings
+    reading: trio.CapacityLimiter
+
+    @property
+    def limits(self) -> Limits:
+        """What is accepted from a client."""
+        settings = self.settings
+        return Limits(
+            command=settings.max_command,
+            evaluation=settings.max_eval,
+            message=settings.max_message,
+            inflated=settings.max_inflated,
+            batch=settings.max_message,
+        )
+
+
+class _Broken(Exception):
+    """The reply under way cannot be finished: the connection has to end."""
+
+
+class Connection:
+    """One client.
+
+    Parameters
+    ----------
+    transport
+        The bytes.
+    services
+        What is needed to answer.
+    """
+
+    def __init__(self, transport: Transport, services: Services) -> None:
+        self.number = next(_numbers)
+        self._transport = transport
+        self._store = services.store
+        self._executor = services.executor
+        self._commit = services.commit
+        self._settings = services.settings
+        self._reading = services.reading
+        self._wire = ServerConnection(services.limits)
+        self._scope = trio.CancelScope()
+        self._receiving = False
+        self._ending = False
+        self._began: float | None = None
+        self._replies: list[bytes] = []
+        self._acknowledged: list[int] = []
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.number}{' ending' if self._ending else ''}>"
+
+    def end(self) -> None:
+        """Finish the request under way, if any, and close."""
+        self._ending = True
+        if self._receiving:
+            self._scope.cancel()
+
+    async def run(self) -> None:
+        """Serve the client until it leaves, or until `end`."""
+        try:
+            with self._scope:
+                await self._serve()
+            if self._scope.cancelled_caught and not self._ending:
+                await self._give_up()
+        except (_Broken, *_LEFT) as error:
+            logger.debug("connection %d: %s", self.number, error)
+        except Exception:
+            logger.exception("connection %d ends by a mistake of the server", self.number)
+        finally:
+            self._transport.close()
+
+    async def _serve(self) -> None:
+        while not self._ending:
+            count = await self._receive()
+            self._wire.received(count)
+            if not count:
+                return
+            try:
+                await self._answer_all()
+            except FramingLost as error:
+                self._replies.append(encode_error(f"{error}. This connection is closed"))
+                await self._flush()
+                await self._say_goodbye()
+                return
+
+    async def _receive(self) -> int:
+        buffer = self._wire.get_buffer()
+        size = self._wire.partial
+        if size is None:
+            self._began = None
+        else:
+            if self._began is None:
+                self._began = trio.current_time()
+            allowed = self._settings.message_time + size / _TIME_PER
+            self._scope.deadline = self._began + allowed
+        self._receiving = True
+        try:
+            return await self._transport.receive_into(buffer)
+        finally:
+            self._receiving = False
+            if size is not None:
+                self._scope.deadline = float("inf")
+
+    async def _answer_all(self) -> None:
+        """Answer every request that has come whole."""
+        while (event := self._wire.next_event()) is not None:
+            if isinstance(event, AudioFrames):
+                self._append(event)
+            elif isinstance(event, Command):
+                await self._execute(event.text)
+            elif isinstance(event, EndOfStream):
+                self._replies.append(encode_error("an empty message: expected a command or audio"))
+            elif isinstance(event, Rejected):
+                self._replies.append(encode_error(event.reason))
+        await self._flush()
+
+    def _append(self, event: AudioFrames) -> None:
+        try:
+            with self._mistakes("an audio message"):
+                self._store.append(event.frames)
+        except RacsError as error:
+            self._replies.append(encode_error(str(error)))
+        else:
+            self._acknowledged.append(len(self._replies))
+            self._replies.append(_NULL)
+
+    async def _execute(self, text: str) -> None:
+        try:
+            with self._mistakes("a command"):
+                prepared = self._executor.prepare(text)
+                if prepared.blocks:
+                    await self._flush()
+                    value = await self._executor.run(prepared)
+                else:
+                    value = self._executor.run_now(prepared)
+                if isinstance(value, AudioPlan):
+                    await self._send_audio(value)
+                    return
+                reply = encode_reply(value)
+        except RacsError as error:
+            self._replies.append(encode_error(str(error)))
+        else:
+            self._acknowledged.append(len(self._replies))
+            self._replies.append(reply)
+
+    @contextmanager
+    def _mistakes(self, what: str) -> Iterator[None]:
+        """Turn a mistake of this program into a reply, and log it: the client lives on."""
+        try:
+            yield
+        except (RacsError, _Broken, *_LEFT):
+            raise
+        except Exception as error:
+            logger.exception("connection %d: %s failed", self.number, what)
+            raise RacsError(
+                f"internal error ({type(error).__name__}): the server's log has the particulars"
+            ) from error
+
+    async def _flush(self) -> None:
+        """Send the replies gathered so far, once what they acknowledge is safe."""
+        if not self._replies:
+            return
+        if self._acknowledged:
+            try:
+                await self._commit.commit()
+            except StorageError as error:
+                for place in self._acknowledged:
+                    self._replies[place] = encode_error(str(error))
+            self._acknowledged.clear()
+        data = self._replies[0] if len(self._replies) == 1 else b"".join(self._replies)
+        self._replies.clear()
+        await self._send(data)
+
+    async def _send(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                self._scope.deadline = trio.current_time() + self._settings.send_time
+                sent = await self._transport.send_some(view)
+                view = view[sent:]
+        finally:
+            self._scope.deadline = float("inf")
+
+    async def _send_audio(self, plan: AudioPlan) -> None:
+        """Send a plan's samples as an ``s32v``.
+
+        Raises
+        ------
+        RacsError
+            The first piece could not be read: nothing has been sent.
+        _Broken
+            A later one could not.
+        """
+        await self._flush()
+        pieces = iter_blocks(self._store, plan)
+
+        async def read() -> np.ndarray | None:
+            return await trio.to_thread.run_sync(next, pieces, None, limiter=self._reading)
+
+        piece = await read()
+        await self._send(vector_head("s32v", plan.samples * SAMPLE))
+        while piece is not None:
+            sending = partial(self._send, piece.data.cast("B"))
+            try:
+                piece = await _overlap(sending, read)
+            except RacsError as error:
+                logger.error("connection %d: a reply was cut off: %s", self.number, error)
+                raise _Broken("the audio of a reply could not be read to its end") from error
+
+    async def _give_up(self) -> None:
+        """Tell a client that did not finish its message in time, if it still listens."""
+        if self._wire.partial is None:
+            return
+        with trio.move_on_after(_LINGER):
+            await self._transport.send_some(
+                memoryview(
+                    encode_error(
+                        "the message that was begun did not come to its end in time"
+                        f" ({self._settings.message_time:g} s, and 1 s for each 64 KiB):"
+                        " this connection is closed"
+                    )
+                )
+            )
+            await self._transport.send_eof()
+
+    async def _say_goodbye(self) -> None:
+        """Let the last reply arrive: closing with unread bytes waiting would destroy it."""
+        with trio.move_on_after(_LINGER):
+            await self._transport.send_eof()
+            buffer = memoryview(bytearray(1 << 16))
+            for _ in range(_LINGER_BYTES // len(buffer)):
+                if not await self._transport.receive_into(buffer):
+                    return
+
+
+async def _overlap(
+    foreground: Callable[[], Awaitable[None]], background: Callable[[], Awaitable[T]]
+) -> T:
+    """Do two things at once; return what the second returns, or raise what either raises."""
+    results: list[outcome.Outcome[T]] = []
+
+    async def capture() -> None:
+        results.append(await outcome.acapture(background))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(capture)
+        done = await outcome.acapture(foreground)
+    done.unwrap()
+    return results[0].unwrap()

@@ -1,0 +1,150 @@
+"""The listeners: clients come in, up to a limit, and are seen out in order at the end."""
+
+import logging
+import socket
+from typing import Self
+
+import trio
+
+from racs.wire.replies import encode_error
+from racs_server.config import Settings
+from racs_server.errors import StartError
+from racs_server.net.connection import Connection, Services
+
+logger = logging.getLogger(__name__)
+
+_REFUSAL_TIME = 1.0
+
+
+class SocketTransport:
+    """A client's socket.
+
+    Parameters
+    ----------
+    stream
+        The accepted connection.
+    """
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self._socket = stream.socket
+
+    async def receive_into(self, buffer: memoryview) -> int:
+        """Wait for bytes, put them into the buffer, return how many; 0 at the end."""
+        try:
+            return await self._socket.recv_into(buffer)
+        except OSError as error:
+            raise trio.BrokenResourceError(str(error)) from error
+
+    async def send_some(self, data: memoryview) -> int:
+        """Wait until the peer takes bytes, return how many it took."""
+        try:
+            return await self._socket.send(data)
+        except OSError as error:
+            raise trio.BrokenResourceError(str(error)) from error
+
+    async def send_eof(self) -> None:
+        """Tell the peer that nothing more will be sent."""
+        await self._stream.send_eof()
+
+    def close(self) -> None:
+        """Close at once."""
+        self._socket.close()
+
+
+class Server:
+    """Listens, and runs a `Connection` for each client.
+
+    Parameters
+    ----------
+    services
+        What the connections work with.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._settings: Settings = services.settings
+        self._connections: set[Connection] = set()
+        self._listeners: list[trio.SocketListener] = []
+
+    def __repr__(self) -> str:
+        return f"<Server {self.addresses} connections={len(self._connections)}>"
+
+    async def listen(self) -> Self:
+        """Open the listening sockets.
+
+        Raises
+        ------
+        StartError
+            The address or the port cannot be had.
+        """
+        host, port = self._settings.host, self._settings.port
+        try:
+            self._listeners = await trio.open_tcp_listeners(port, host=host)
+        except OSError as error:
+            why = "the port is in use" if "in use" in str(error) else str(error)
+            raise StartError(
+                f"cannot listen on {host}:{port}: {why}. Stop what uses it, or name another"
+                " address (--host, --port)"
+            ) from None
+        return self
+
+    @property
+    def addresses(self) -> str:
+        """Where it listens, as ``host:port`` ..."""
+        names = []
+        for listener in self._listeners:
+            host, port, *_ = listener.socket.getsockname()
+            names.append(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        return ", ".join(names)
+
+    async def serve(self, ending: trio.Event) -> None:
+        """Serve clients until `ending` is set; then let them finish, up to the deadline."""
+        async with trio.open_nursery() as nursery:
+            accepting = trio.CancelScope()
+
+            async def accept() -> None:
+                with accepting:
+                    await trio.serve_listeners(
+                        self._welcome, self._listeners, handler_nursery=nursery
+                    )
+
+            nursery.start_soon(accept)
+            await ending.wait()
+            accepting.cancel()
+            for connection in self._connections:
+                connection.end()
+            nursery.cancel_scope.deadline = trio.current_time() + self._settings.shutdown_time
+        if nursery.cancel_scope.cancelled_caught:
+            logger.warning("requests under way were cut off at the deadline")
+
+    async def _welcome(self, stream: trio.SocketStream) -> None:
+        if len(self._connections) >= self._settings.max_connections:
+            await self._refuse(stream)
+            return
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection = Connection(SocketTransport(stream), self._services)
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._connections.discard(connection)
+
+    async def _refuse(self, stream: trio.SocketStream) -> None:
+        """Say why there is no room; the client's first request gets this as its reply."""
+        limit = self._settings.max_connections
+        with trio.move_on_after(_REFUSAL_TIME):
+            try:
+                await stream.send_all(
+                    encode_error(f"all {limit} connections are taken: try again later")
+                )
+                await stream.send_eof()
+                await stream.receive_some()
+            except trio.BrokenResourceError as error:
+                logger.debug("a refused client was gone already: %s", error)
+        await trio.aclose_forcefully(stream)
+
+    def statistics(self) -> dict[str, int]:
+        """Return figures on the connections."""
+        return {"connections": len(self._connections)}
