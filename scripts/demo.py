@@ -1,0 +1,263 @@
+"""Archive audio files, get them back by time, and compare every sample: before and after a restart.
+
+Run by `scripts/demo`. The archive is left in ``.demo/archive``: its segments are ordinary WAV files.
+"""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from racs import Racs, RacsException
+
+ROOT = Path(__file__).resolve().parents[1]
+ARCHIVE = ROOT / ".demo" / "archive"
+RECORDINGS = ROOT / "tests" / "data"
+SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif"}
+BLOCK = 1 << 16
+console = Console()
+
+
+@dataclass
+class Recording:
+    """A file, and the stream that it goes into."""
+
+    path: Path
+    stream_id: str
+    sample_rate: int
+    channels: int
+    bit_depth: int
+    frames: int
+    subtype: str
+
+    @classmethod
+    def of(cls, path: Path) -> "Recording":
+        """Look at a file; PCM of up to 16 bits is kept at 16, anything else goes in as 24."""
+        info = soundfile.info(path)
+        depth = 16 if info.subtype in {"PCM_16", "PCM_S8", "PCM_U8"} else 24
+        stream_id = f"demo/{path.name}"
+        return cls(
+            path, stream_id, info.samplerate, info.channels, depth, info.frames, info.subtype
+        )
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return self.frames / self.sample_rate
+
+    @property
+    def size(self) -> int:
+        """Bytes of PCM in the archive."""
+        return self.frames * self.channels * self.bit_depth // 8
+
+    def remark(self) -> str | None:
+        """Say so where the archive does not hold the file's own format."""
+        if self.subtype in {"PCM_16", "PCM_24"}:
+            return None
+        return f"{self.path.name}: {self.subtype} goes in as {self.bit_depth} bit"
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
+        """Yield stream values, shape (frames, channels), as the archive is to hold them."""
+        whole = self.subtype in {"PCM_16", "PCM_S8", "PCM_U8", "PCM_24"}
+        dtype = ("int16" if self.bit_depth == 16 else "int32") if whole else "float64"
+        with soundfile.SoundFile(self.path) as file:
+            file.seek(start)
+            left = (self.frames if stop is None else stop) - start
+            while left > 0:
+                block = file.read(min(BLOCK, left), dtype=dtype, always_2d=True)
+                if not len(block):
+                    return
+                left -= len(block)
+                if dtype == "int32":
+                    block >>= 8  # libsndfile hands 24 bits over left-justified
+                elif dtype == "float64":
+                    scaled = np.rint(block * 2.0**23)
+                    block = np.clip(scaled, -(2**23), 2**23 - 1).astype(np.int32)
+                yield block
+
+
+@contextmanager
+def server() -> Iterator[int]:
+    """Run a server on a free port; yields the port, and ends the server in order."""
+    command = [sys.executable, "-m", "racs_server", "--port", "0", "--data-dir", str(ARCHIVE)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline().strip()
+        match = re.search(r":(\d+), data in", line)
+        if match is None:
+            sys.exit("the server did not start; its message is above")
+        console.print(f"[dim]{line}[/]", highlight=False, soft_wrap=True)
+        yield int(match[1])
+    finally:
+        process.send_signal(signal.SIGTERM)
+        code = process.wait()
+        if code:
+            console.print(f"[red]the server ended with status {code}[/]")
+
+
+def progress_bar() -> Progress:
+    """Return a progress display; its tasks count in seconds of audio."""
+    return Progress(
+        TextColumn("{task.description:28}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TextColumn("s of audio"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def archive(racs: Racs, recordings: Sequence[Recording]) -> float:
+    """Send all recordings; return the seconds that it took."""
+    began = time.perf_counter()
+    with progress_bar() as progress:
+        for recording in recordings:
+            task = progress.add_task(recording.path.name, total=round(recording.seconds))
+
+            def blocks(recording: Recording = recording, task: object = task) -> Iterator:
+                for block in recording.blocks():
+                    yield block
+                    progress.advance(task, len(block) / recording.sample_rate)
+
+            racs.pipeline().create(
+                stream_id=recording.stream_id,
+                sample_rate=recording.sample_rate,
+                channels=recording.channels,
+                bit_depth=recording.bit_depth,
+            ).execute()
+            racs.stream(recording.stream_id).execute(blocks())
+    return time.perf_counter() - began
+
+
+def frames_before(offset: timedelta, rate: int) -> int:
+    """Return how many sample frames lie before an offset, exactly: a ceiling."""
+    microseconds = offset // timedelta(microseconds=1)
+    return -(-microseconds * rate // 10**6)
+
+
+def extract_by_time(racs: Racs, recording: Recording, start: float, stop: float) -> int:
+    """Extract [start, stop) seconds by wall-clock time and compare; return the frames compared."""
+    ref = racs.pipeline().info(stream_id=recording.stream_id, attr="ref").execute()
+    begin = datetime.fromtimestamp(ref / 1000, tz=UTC)
+    frm, to = (begin + timedelta(seconds=round(at, 6)) for at in (start, stop))
+    got = racs.pipeline().extract(stream_id=recording.stream_id, frm=frm, to=to).execute()
+    first, last = (
+        min(frames_before(at - begin, recording.sample_rate), recording.frames) for at in (frm, to)
+    )
+    expected = [*recording.blocks(first, last)]
+    wanted = np.concatenate(expected).ravel() if expected else np.empty(0, np.int32)
+    if not np.array_equal(np.asarray(got), wanted):
+        sys.exit(f"{recording.stream_id}: {frm} to {to} is not what the file holds")
+    return last - first
+
+
+def verify(racs: Racs, recordings: Sequence[Recording]) -> float:
+    """Extract every recording, a minute at a time, and compare; return the seconds that it took."""
+    began = time.perf_counter()
+    with progress_bar() as progress:
+        for recording in recordings:
+            task = progress.add_task(recording.path.name, total=round(recording.seconds))
+            compared = 0
+            for minute in range(int(recording.seconds // 60) + 1):
+                compared += extract_by_time(racs, recording, minute * 60, minute * 60 + 60)
+                progress.advance(task, 60)
+            size = racs.pipeline().info(stream_id=recording.stream_id, attr="size").execute()
+            if compared != recording.frames or size != recording.size:
+                sys.exit(f"{recording.stream_id}: {compared} of {recording.frames} frames came")
+    return time.perf_counter() - began
+
+
+def describe(racs: Racs) -> Table:
+    """Return a table of all streams, as the server describes them."""
+    table = Table("stream", "rate", "channels", "bits", "first sample (UTC)", "bytes of PCM")
+    for stream_id in racs.pipeline().list(pattern="*").execute():
+        attributes = ("sample_rate", "channels", "bit_depth", "ref", "size")
+        rate, channels, depth, ref, size = (
+            racs.pipeline().info(stream_id=stream_id, attr=attr).execute() for attr in attributes
+        )
+        first = f"{datetime.fromtimestamp(ref / 1000, tz=UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
+        table.add_row(stream_id, f"{rate} Hz", str(channels), str(depth), first, f"{size:,}")
+    return table
+
+
+def choose(names: Sequence[str]) -> list[Recording]:
+    """Return the recordings to archive: the files named, or those in tests/data."""
+    paths = [Path(name) for name in names] or sorted(
+        path for path in RECORDINGS.iterdir() if path.suffix in SUFFIXES
+    )
+    recordings = []
+    for path in paths:
+        try:
+            recordings.append(Recording.of(path))
+        except (OSError, soundfile.LibsndfileError) as error:
+            sys.exit(f"{path} cannot be read as audio: {error}")
+    for number, recording in enumerate(recordings):
+        if any(recording.stream_id == other.stream_id for other in recordings[:number]):
+            recording.stream_id += f"-{number}"
+    return recordings
+
+
+def main() -> None:
+    """Run the demo."""
+    if sys.argv[1:2] in (["-h"], ["--help"]):
+        sys.exit("Usage: scripts/demo [FILE ...]   (WAV, FLAC, OGG, MP3 or AIFF)")
+    recordings = choose(sys.argv[1:])
+    shutil.rmtree(ARCHIVE, ignore_errors=True)
+    seconds = sum(recording.seconds for recording in recordings)
+    megabytes = sum(recording.size for recording in recordings) / 1e6
+    for remark in filter(None, (recording.remark() for recording in recordings)):
+        console.print(f"[yellow]{remark}[/]")
+
+    with server() as port, Racs(port=port) as racs:
+        sent = archive(racs, recordings)
+        console.print(
+            f"archived {len(recordings)} recordings, {seconds:.1f} s of audio, {megabytes:.1f} MB,"
+            f" in {sent:.2f} s: {seconds / sent:.0f} times real time"
+        )
+        first = recordings[0]
+        start, stop = first.seconds / 3, first.seconds / 2
+        frames = extract_by_time(racs, first, start, stop)
+        console.print(
+            f"extracted {start:.3f} s to {stop:.3f} s of {first.stream_id} by wall-clock time:"
+            f" {frames} sample frames, each as in the file"
+        )
+        took = verify(racs, recordings)
+        console.print(f"extracted and compared all of it in {took:.2f} s: every sample is the same")
+        console.print(describe(racs))
+
+    with server() as port, Racs(port=port) as racs:
+        took = verify(racs, recordings)
+        console.print(f"after a restart, compared again in {took:.2f} s: every sample is the same")
+    console.print(f"The archive is in {ARCHIVE.relative_to(ROOT)}: its WAV files open anywhere.")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except RacsException as error:
+        sys.exit(f"the server refused: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the server has put everything on the disk")
