@@ -47,7 +47,7 @@ def test_an_empty_command(text: str) -> None:
         ("1.5", "command 1", "1.5", "a command starts with its name"),
         ("'a b' 1", "command 1", "'a b'", "a command starts with its name"),
         (
-            "PING |> 2025-01-01T00:00:00Z",
+            "A |> 2025-01-01T00:00:00Z",
             "command 2",
             "2025-01-01T00:00:00Z",
             "starts with its name",

@@ -1,5 +1,6 @@
 """The command language by example: what each form means, exactly."""
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
@@ -20,9 +21,7 @@ def argument(word: str) -> Literal:
     return literal
 
 
-@pytest.mark.parametrize(
-    "text", ["ping", "PING", "PiNg", " \t\r\n ping \n", "\N{NO-BREAK SPACE}PING"]
-)
+@pytest.mark.parametrize("text", ["ping", "PING", "PiNg", " \t\r\n ping \n", "\N{EM SPACE}PING"])
 def test_names_come_in_any_letter_case_amid_any_white_space(text: str) -> None:
     (command,) = parse(text).commands
     assert command.name == "PING"
@@ -38,12 +37,8 @@ def test_a_pipeline_is_its_commands_in_order() -> None:
 def test_every_node_knows_its_place_in_the_text() -> None:
     text = " extract  'a b'\t-1.5 |> ping"
     extract, ping = parse(text).commands
-    places = [
-        extract.span,
-        extract.name_span,
-        *(each.span for each in extract.arguments),
-        ping.span,
-    ]
+    arguments = [literal.span for literal in extract.arguments]
+    places = [extract.span, extract.name_span, *arguments, ping.span]
     assert [text[start:end] for start, end in places] == [
         "extract  'a b'\t-1.5",
         "extract",
@@ -128,7 +123,7 @@ def test_floats_are_exactly_the_decimal_number_written(word: str, value: Fractio
     assert argument(word) == Real(value, Span(2, 2 + len(word)))
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False))
+@given(st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False))
 def test_what_python_writes_for_a_float_is_read_exactly(value: float) -> None:
     assert argument(repr(value)) == Real(Fraction(repr(value)), Span(2, 2 + len(repr(value))))
 
@@ -168,13 +163,14 @@ WORDS = st.sampled_from(
 )
 
 
-@given(
-    st.text() | st.lists(WORDS | st.text(max_size=3)).map(" ".join) | st.lists(WORDS).map("".join)
-)
+WORD_LISTS = st.lists(WORDS | st.text(max_size=3))
+
+
+@given(st.text() | WORD_LISTS.map(" ".join) | WORD_LISTS.map("".join))
 def test_any_text_is_a_pipeline_or_a_short_command_error(text: str) -> None:
-    try:
-        pipeline = parse(text)
-    except CommandError as error:
-        assert len(str(error)) < 500
-    else:
-        assert pipeline.commands
+    with contextlib.suppress(CommandError):
+        assert parse(text).commands
+        return
+    with pytest.raises(CommandError) as caught:
+        parse(text)
+    assert len(str(caught.value)) < 500
