@@ -1,6 +1,6 @@
-"""Archive audio files, get them back by time, and compare every sample: before and after a restart.
+"""Archive audio files, get them back by time, compare every sample: before and after a restart.
 
-Run by `scripts/demo`. The archive is left in ``.demo/archive``: its segments are ordinary WAV files.
+Run by `scripts/demo`. The archive is left in ``.demo/archive``: its segments are plain WAV files.
 """
 
 import re
