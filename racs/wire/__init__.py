@@ -15,6 +15,7 @@ from racs.wire.frames import (
     encode_single,
     frame_header,
     gather_batch,
+    gather_single,
     parse_audio,
     stream_hash,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "encode_single",
     "frame_header",
     "gather_batch",
+    "gather_single",
     "parse_audio",
     "stream_hash",
     "vector_head",

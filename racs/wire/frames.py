@@ -98,6 +98,11 @@ def encode_batch(frames: Iterable[bytes]) -> bytes:
     return (len(MAGIC) + len(array)).to_bytes(8, "little") + MAGIC + array
 
 
+def gather_single(header: bytes, block: Buffer) -> list[Buffer]:
+    """Return the message of `encode_single` in pieces; see `gather_batch`."""
+    return [(len(header) + len(block)).to_bytes(8, "little") + header, block]
+
+
 def gather_batch(frames: Sequence[tuple[bytes, Buffer]]) -> list[Buffer]:
     """Return the message of `encode_batch` in pieces, so that no block is copied to make it.
 

@@ -1,0 +1,217 @@
+"""The client's front: `Racs`.
+
+Owns the settings and what they mean for the rooms behind it (pool, pipelines, sending). Safe for
+use by many threads at once.
+"""
+
+import enum
+from types import TracebackType
+from typing import Any, Final, Literal, Self, overload
+
+import numpy as np
+
+from racs.commands import checked_int, checked_text, may_change_mode
+from racs.connection import connect
+from racs.errors import RacsTypeError, RacsValueError
+from racs.pipeline import Pipeline
+from racs.pool import Pool, PoolStatistics
+from racs.sources import PcmData
+from racs.stream import DEFAULT_CHUNK, SendSettings, StreamBuilder, checked_chunk, send_audio
+from racs.wire import encode_command
+
+
+class _Missing(enum.Enum):
+    """Tells an argument that was left out from one that is None by mistake."""
+
+    DATA = enum.auto()
+
+
+_NO_DATA: Final = _Missing.DATA
+
+
+class Racs:
+    """A client of one server.
+
+    Connections are made when they are needed, and kept. A `Racs` may be shared by threads; each
+    exchange has a connection to itself, and who finds none free waits in line.
+
+    Parameters
+    ----------
+    host
+        Name or address of the server.
+    port
+        Its TCP port.
+    pool_size
+        How many connections there may be at once, 1 or more. A live source (an iterator given to
+        `stream`) has one of its own beside these.
+    connect_timeout
+        Seconds within which a connection has to be made.
+    timeout
+        Seconds for which the server may be silent when a reply is due; `None`, the default, is no
+        limit, since a long encoding takes its time.
+    vectors
+        What audio and other vectors come back as: ``"numpy"`` arrays or ``"list"`` of numbers.
+        Bytes (``u8v``, ``s8v``) are `bytes` in either case.
+
+    Raises
+    ------
+    RacsTypeError, RacsValueError
+        A parameter is wrong. The server is not asked before the first exchange.
+
+    Examples
+    --------
+    >>> with Racs("localhost") as r:
+    ...     r.pipeline().ping().execute()
+    'PONG'
+    """
+
+    def __init__(
+        self,
+        host: str = "localhost",
+        port: int = 6381,
+        pool_size: int = 3,
+        *,
+        connect_timeout: float = 5.0,
+        timeout: float | None = None,
+        vectors: Literal["numpy", "list"] = "numpy",
+    ) -> None:
+        self._host = checked_text(host, "host")
+        self._port = checked_int(port, "port")
+        if not 1 <= self._port <= 65_535:
+            raise RacsValueError(f"port must be 1 ... 65535, not {port}")
+        if checked_int(pool_size, "pool_size") < 1:
+            raise RacsValueError(f"pool_size must be 1 or more, not {pool_size}")
+        if vectors not in ("numpy", "list"):
+            raise RacsValueError(f"vectors must be 'numpy' or 'list', not {vectors!r}")
+        connecting = _checked_seconds(connect_timeout, "connect_timeout")
+        silence = None if timeout is None else _checked_seconds(timeout, "timeout")
+        self._lists = vectors == "list"
+        self._pool = Pool(
+            lambda: connect(self._host, self._port, connecting, silence), int(pool_size)
+        )
+
+    def __repr__(self) -> str:
+        return f"<Racs at {self._host}:{self._port}, {self._pool!r}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections; those in use are closed when their exchange is over."""
+        self._pool.close()
+
+    def statistics(self) -> PoolStatistics:
+        """Return how many connections there are and were, and how they are used."""
+        return self._pool.statistics()
+
+    def pipeline(self) -> Pipeline:
+        """Return an empty pipeline of commands."""
+        return Pipeline(self.execute_command)
+
+    def execute_command(self, text: str) -> Any:
+        """Send the text of a command, or of a pipeline, as it is and return its result.
+
+        Parameters
+        ----------
+        text
+            Such as ``"INFO 'chopin' 'size'"``. Strings from elsewhere belong into a `pipeline`,
+            which quotes them.
+
+        Returns
+        -------
+        None, bool, int, float, str, bytes, list or numpy.ndarray
+            Arrays are the caller's own, in the type of the reply: audio is int32, interleaved.
+
+        Raises
+        ------
+        RacsServerError
+            The server answered with an error.
+        RacsConnectionError
+            The server cannot be reached, or the connection broke: then the command may have been
+            executed or not, and is not sent again.
+        """
+        message = encode_command(checked_text(text, "text"))
+        [answer] = self._pool.exchange([message], reuse=not may_change_mode(text))
+        if self._lists and isinstance(answer, np.ndarray):
+            return answer.tolist()
+        return answer
+
+    @overload
+    def stream(self, stream_id: str, chunk_size: int = ...) -> StreamBuilder: ...
+
+    @overload
+    def stream(self, stream_id: str, chunk_size: int = ..., *, pcm_data: PcmData) -> int: ...
+
+    @overload
+    def stream(self, stream_id: str, chunk_size: int, pcm_data: PcmData) -> int: ...
+
+    def stream(
+        self,
+        stream_id: str,
+        chunk_size: int = DEFAULT_CHUNK,
+        pcm_data: PcmData | Literal[_Missing.DATA] = _NO_DATA,
+    ) -> StreamBuilder | int:
+        """Send audio to a stream that is open; or, without data, return a builder.
+
+        The builder, ``r.stream("id").chunk_size(...).execute(data)``, opens the stream first and
+        closes it afterwards. Messages are sent without waiting for each to be acknowledged. Nothing
+        is ever sent a second time.
+
+        Parameters
+        ----------
+        stream_id
+            Which stream.
+        chunk_size
+            Bytes of PCM in a block, 1 ... 65,535, rounded down to whole sample frames.
+        pcm_data
+            One of
+
+            - a list or tuple of ints, interleaved;
+            - a numpy array, 1-D interleaved or 2-D (sample frames, channels), of whole numbers or
+              of floats in -1 ... 1;
+            - bytes, bytearray or memoryview: packed little-endian PCM, 3 bytes a sample at 24 bit;
+            - the path of an audio file (str or Path) of the stream's sample rate and channels;
+            - an iterator of any of these, cut anywhere: a live source.
+
+            Whole numbers are stream values, -32768 ... 32767 at 16 bit and -8388608 ... 8388607 at
+            24; floats become rint(x * 2**(bit depth - 1)), saturated. Files keep their level: see
+            `racs.sources`.
+
+        Returns
+        -------
+        int
+            Sample frames sent, all acknowledged. Or the builder.
+
+        Raises
+        ------
+        RacsValueError, RacsTypeError
+            The data do not fit the stream, are cut in the middle of a sample frame, or hold NaN.
+            Data in memory are checked before anything is sent.
+        RacsServerError
+            The server refused: no such stream, not open, in use by another sender.
+        RacsConnectionError
+            The server cannot be reached, or the connection broke.
+
+        All have ``acknowledged``: the sample frames acknowledged till then, `None` if sending had
+        not begun.
+        """
+        settings = SendSettings(chunk=checked_chunk(chunk_size))
+        if pcm_data is _NO_DATA:
+            return StreamBuilder(self._pool, stream_id, settings)
+        return send_audio(self._pool, checked_text(stream_id, "stream_id"), pcm_data, settings)
+
+
+def _checked_seconds(value: object, name: str) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise RacsTypeError(f"{name} must be a number of seconds, not {value!r}")
+    if not 0 < value < float("inf"):
+        raise RacsValueError(f"{name} must be more than 0 seconds and finite, not {value!r}")
+    return float(value)

@@ -1,0 +1,280 @@
+"""One connection to the server: a socket, what was sent on it, and what is still due.
+
+Owns the socket and the translation of its troubles into errors that name host and port. Knows
+nothing of commands, audio or the pool.
+
+Invariants
+----------
+- `outstanding` is raised before the first byte of a request is sent and lowered after the last byte
+  of its reply was read, so that an interruption anywhere leaves the connection not `clean`.
+- A connection that is not clean is never used again: nobody can tell what its next bytes are.
+"""
+
+import os
+import select
+import socket
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from racs.errors import (
+    RacsConnectionError,
+    RacsProtocolError,
+    RacsReplyLost,
+    RacsServerError,
+    RacsTimeout,
+)
+from racs.wire import VECTOR_DTYPES, ClientConnection, Vector, WireError, decode_reply
+from racs.wire.events import Buffer
+from racs.wire.replies import ReplyError, Value
+
+Answer = None | bool | int | float | str | bytes | Sequence[Any] | NDArray[Any]
+"""A reply as Python has it: vectors are arrays, ``u8v`` and ``s8v`` are bytes."""
+
+_MOST_PIECES = 1024
+"""The most buffers that one sendmsg takes on Linux (IOV_MAX)."""
+_KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+"""Replies have no time limit by default; a server that vanished is noticed after two minutes."""
+
+
+class Connection:
+    """A connected socket and its bookkeeping.
+
+    Parameters
+    ----------
+    sock
+        Connected; becomes this object's own.
+    where
+        Host and port, for messages.
+    timeout
+        Seconds for which the server may be silent when it is its turn; `None`: for ever.
+    """
+
+    def __init__(self, sock: socket.socket, where: str, timeout: float | None = None) -> None:
+        self._socket = sock
+        self._where = where
+        self._timeout = timeout
+        self._wire = ClientConnection()
+        self._broken = False
+        self.outstanding = 0
+        self.process = os.getpid()
+        sock.settimeout(timeout)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEPALIVE.items():
+            if hasattr(socket, name):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+    def __repr__(self) -> str:
+        state = "clean" if self.clean else f"{self.outstanding} replies due"
+        return f"<Connection to {self._where}, {state}>"
+
+    def __del__(self) -> None:
+        self._socket.close()
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is due or left over, so that another request can be sent."""
+        return not (
+            self._broken or self.outstanding or self._wire.ended or self._wire.partial is not None
+        )
+
+    def readable(self) -> bool:
+        """Whether bytes, or the end of the connection, can be read without waiting.
+
+        On a connection on which nothing is due that means that it is dead.
+        """
+        if self._wire.partial is not None:
+            return True
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def close(self) -> None:
+        """Close the socket; whatever is still due is given up."""
+        self._broken = True
+        self._socket.close()
+
+    def exchange(self, messages: Sequence[bytes]) -> list[Answer]:
+        """Send requests all at once and return their answers.
+
+        Raises
+        ------
+        RacsServerError
+            The first error among the answers; the others have been read.
+        RacsConnectionError
+            The connection broke.
+        """
+        broken: RacsConnectionError | None = None
+        refusal: RacsServerError | None = None
+        answers: list[Answer] = []
+        try:
+            self.send([b"".join(messages)], requests=len(messages))
+        except RacsConnectionError as error:
+            broken = error
+        while self.outstanding:
+            try:
+                answers.append(self.receive())
+            except RacsServerError as error:
+                refusal = refusal or error
+            except RacsConnectionError as error:
+                broken = broken or error
+                break
+        if refusal is not None:
+            raise refusal  # if the connection broke too, this is why
+        if broken is not None:
+            raise broken
+        return answers
+
+    def send(self, pieces: Iterable[Buffer], *, requests: int = 1) -> None:
+        """Send whole messages, given in pieces, that will get `requests` replies.
+
+        After an error, what the server had sent before can still be received, without waiting.
+
+        Raises
+        ------
+        RacsTimeout
+            The server took nothing more for as long as the time limit is.
+        RacsConnectionError
+            The connection broke.
+        """
+        self.outstanding += requests
+        try:
+            self._send([memoryview(piece) for piece in pieces])
+        except TimeoutError:
+            self._socket.settimeout(0)
+            raise self._silent("took no more of what was being sent to it") from None
+        except OSError as error:
+            self._broken = True
+            self._socket.settimeout(0)
+            raise RacsConnectionError(
+                f"{self._where}: the connection broke while sending ({_reason(error)});"
+                " what was being sent was not received whole"
+            ) from error
+
+    def _send(self, pieces: list[memoryview]) -> None:
+        at = 0
+        while at < len(pieces):
+            sent = self._socket.sendmsg(pieces[at : at + _MOST_PIECES])
+            while at < len(pieces) and sent >= len(pieces[at]):
+                sent -= len(pieces[at])
+                at += 1
+            if sent:
+                pieces[at] = pieces[at][sent:]
+
+    def receive(self) -> Answer:
+        """Return the next answer.
+
+        Raises
+        ------
+        RacsServerError
+            The answer was an error.
+        RacsTimeout
+            The server was silent for as long as the time limit is.
+        RacsReplyLost
+            The connection ended first.
+        RacsProtocolError
+            What came is no reply.
+        """
+        try:
+            while (event := self._wire.next_event()) is None:
+                self._fill()
+            self.outstanding -= 1
+            return _answer(decode_reply(event.payload), owned=event.owned)
+        except ReplyError as error:
+            raise RacsServerError(str(error)) from None
+        except WireError as error:
+            self._broken = True
+            raise RacsProtocolError(
+                f"{self._where} sent no RACS reply ({error}): is it racs-server that listens there?"
+            ) from error
+
+    def _fill(self) -> None:
+        try:
+            count = self._socket.recv_into(self._wire.get_buffer())
+        except TimeoutError:
+            raise self._silent("did not answer") from None
+        except OSError as error:
+            raise self._lost(_reason(error)) from error
+        self._wire.received(count)
+        if not count:
+            raise self._lost("the server closed the connection")
+
+    def _silent(self, what: str) -> RacsTimeout:
+        self._broken = True
+        return RacsTimeout(
+            f"{self._where} {what} for {self._timeout} s, the time limit that was set"
+            " (timeout=...); what was asked for may still be done"
+        )
+
+    def _lost(self, why: str) -> RacsReplyLost:
+        self._broken = True
+        arrived, whole = self._wire.arrived, self._wire.partial
+        if arrived:
+            return RacsReplyLost(
+                f"{self._where}: the reply was cut after {arrived} of {whole} bytes ({why}): most"
+                " likely the server met an error while it was sending; ask for the same in smaller"
+                " ranges, and it answers with the error itself"
+            )
+        return RacsReplyLost(
+            f"{self._where}: the connection ended before the reply came ({why}); what was asked"
+            " for may have been done or not: look before you ask again"
+        )
+
+
+def connect(host: str, port: int, connect_timeout: float, timeout: float | None) -> Connection:
+    """Return a new connection, tried at every address that the host has.
+
+    Raises
+    ------
+    RacsTimeout
+        There was no answer in time.
+    RacsConnectionError
+        The host is not known, or nobody listens there.
+    """
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        sock = socket.create_connection((host, port), connect_timeout)
+    except TimeoutError:
+        raise RacsTimeout(
+            f"no answer from {where} within {connect_timeout} s of connecting: is the host up, and"
+            " does a firewall let port and address through?"
+        ) from None
+    except (socket.gaierror, UnicodeError) as error:
+        raise RacsConnectionError(
+            f"cannot connect to {where}: the host name has no address ({_reason(error)});"
+            " check host="
+        ) from error
+    except OSError as error:
+        raise RacsConnectionError(
+            f"cannot connect to {where} ({_reason(error)}): is racs-server running there? Start it"
+            " with `racs-server`, or check host= and port="
+        ) from error
+    try:
+        return Connection(sock, where, timeout)
+    except OSError as error:
+        sock.close()
+        raise RacsConnectionError(f"{where} hung up at once ({_reason(error)})") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _answer(value: Value, *, owned: bool) -> Answer:
+    """Return what a reply's value is in Python.
+
+    Arrays are writable, aligned, native, and the caller's own: made where the bytes lie when the
+    reply owns its memory, else copied.
+    """
+    if not isinstance(value, Vector):
+        return value
+    if VECTOR_DTYPES[value.type][2] == "1":
+        return bytes(value.data)
+    array = np.frombuffer(value.data, VECTOR_DTYPES[value.type])
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if native is array and not (owned and array.flags.aligned):
+        return array.copy()
+    return native

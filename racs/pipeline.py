@@ -1,0 +1,192 @@
+"""Pipelines: commands put together call by call, sent as one text.
+
+Owns the order of the commands and the checks of their arguments. How the text gets to the server
+is passed in.
+
+Invariant: a wrong argument is refused when its call is made, and leaves the pipeline as it was.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Self
+
+from racs.commands import PIPE, checked_int, checked_text, checked_time, command
+from racs.errors import RacsValueError
+
+
+class Pipeline:
+    """Commands that the server runs one after the other, each fed with the result of the last.
+
+    Every method but `execute` adds one command and returns the pipeline itself, so that calls can
+    be chained. `Racs.pipeline` makes one. A pipeline is for one thread.
+
+    Examples
+    --------
+    >>> p = r.pipeline()
+    >>> p.create(stream_id="chopin", sample_rate=44100, channels=2, bit_depth=16).execute()
+    >>> p.reset().extract(stream_id="chopin", frm=frm, to=to).execute()
+    """
+
+    def __init__(self, run: Callable[[str], Any]) -> None:
+        self._run = run
+        self._commands: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"<Pipeline: {self._text() or 'empty'}>"
+
+    def create(self, stream_id: str, sample_rate: int, channels: int, bit_depth: int) -> Self:
+        """Create a stream, closed and empty.
+
+        Parameters
+        ----------
+        stream_id
+            Its name; an error if there is a stream of that name.
+        sample_rate
+            Sample frames a second (Hz).
+        channels
+            1 ... 32.
+        bit_depth
+            16 or 24.
+        """
+        return self._add(
+            "CREATE",
+            checked_text(stream_id, "stream_id"),
+            checked_int(sample_rate, "sample_rate"),
+            checked_int(channels, "channels"),
+            checked_int(bit_depth, "bit_depth"),
+        )
+
+    def open(self, stream_id: str) -> Self:
+        """Open a stream, so that it takes audio; an error if it is open."""
+        return self._add("OPEN", checked_text(stream_id, "stream_id"))
+
+    def close(self, stream_id: str) -> Self:
+        """Close a stream; afterwards all that was acknowledged is on the disk."""
+        return self._add("CLOSE", checked_text(stream_id, "stream_id"))
+
+    def stream(self, stream_id: str) -> Self:
+        """Append the audio that the command before gives to an open stream.
+
+        The result is the number of sample frames appended. To send audio from here, use
+        `Racs.stream` instead.
+
+        Raises
+        ------
+        RacsValueError
+            There is no command before this one.
+        """
+        if not self._commands:
+            raise RacsValueError(
+                "stream() appends what the command before it gives, and there is none; begin with"
+                " extract(...), or use Racs.stream(...) to send audio of your own"
+            )
+        return self._add("STREAM", checked_text(stream_id, "stream_id"))
+
+    def extract(self, stream_id: str, frm: datetime | int, to: datetime | int) -> Self:
+        """Get the audio of a stretch of time.
+
+        The result is every sample frame with ``frm <= its time < to``, as int32, interleaved by
+        channel, in stream values: -32768 ... 32767 at 16 bit, -8388608 ... 8388607 at 24.
+
+        Parameters
+        ----------
+        stream_id
+            Which stream.
+        frm, to
+            A datetime with a time zone, or an int: milliseconds since 1970-01-01 UTC.
+
+        Raises
+        ------
+        RacsValueError
+            A datetime has no time zone.
+        """
+        text = command("EXTRACT", checked_text(stream_id, "stream_id"))
+        self._commands.append(f"{text} {checked_time(frm, 'frm')} {checked_time(to, 'to')}")
+        return self
+
+    def format(self, mime_type: str, sample_rate: int, channels: int, bit_depth: int) -> Self:
+        """Convert and encode the audio that the command before gives; the result is bytes.
+
+        Parameters
+        ----------
+        mime_type
+            Such as ``audio/wav``, ``audio/flac``, ``audio/mpeg``.
+        sample_rate
+            Hz.
+        channels
+            How many the result has.
+        bit_depth
+            16 or 24.
+        """
+        return self._add(
+            "FORMAT",
+            checked_text(mime_type, "mime_type"),
+            checked_int(sample_rate, "sample_rate"),
+            checked_int(channels, "channels"),
+            checked_int(bit_depth, "bit_depth"),
+        )
+
+    def list(self, pattern: str) -> Self:
+        """List the ids of streams that match a pattern of ``*`` ``?`` ``[...]``, sorted."""
+        return self._add("LIST", checked_text(pattern, "pattern"))
+
+    def info(self, stream_id: str, attr: str) -> Self:
+        """Get one attribute of a stream, an int.
+
+        Parameters
+        ----------
+        stream_id
+            Which stream.
+        attr
+            ``sample_rate`` (Hz), ``channels``, ``bit_depth``, ``ref`` (milliseconds since
+            1970-01-01 UTC of the first sample frame; 0 while there is none) or ``size`` (bytes of
+            PCM).
+        """
+        return self._add("INFO", checked_text(stream_id, "stream_id"), checked_text(attr, "attr"))
+
+    def eval(self, expr: str) -> Self:
+        """Evaluate a Scheme expression on the server."""
+        return self._add("EVAL", checked_text(expr, "expr"))
+
+    def ping(self) -> Self:
+        """Ask for a sign of life; the result is ``"PONG"``."""
+        return self._add("PING")
+
+    def shutdown(self) -> Self:
+        """End the server, after everything is on the disk."""
+        return self._add("SHUTDOWN")
+
+    def reset(self) -> Self:
+        """Empty the pipeline."""
+        self._commands.clear()
+        return self
+
+    def execute(self) -> Any:
+        """Send the commands and return the last one's result; the pipeline stays as it is.
+
+        Returns
+        -------
+        None, bool, int, float, str, bytes, list or numpy.ndarray
+            What the last command gives.
+
+        Raises
+        ------
+        RacsServerError
+            The server refused a command, or one failed; those after it were not run.
+        RacsConnectionError
+            The server cannot be reached, or the connection broke.
+        RacsValueError
+            The pipeline is empty.
+        """
+        if not self._commands:
+            raise RacsValueError(
+                "the pipeline is empty; add a command first, such as ping() or list(pattern='*')"
+            )
+        return self._run(self._text())
+
+    def _add(self, name: str, *arguments: str | int) -> Self:
+        self._commands.append(command(name, *arguments))
+        return self
+
+    def _text(self) -> str:
+        return PIPE.join(self._commands)

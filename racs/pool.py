@@ -1,0 +1,345 @@
+"""The pool: at most so many connections, each used by one caller at a time.
+
+`Slots` decides who gets which connection and touches nothing else; `Pool` does what it says: locks,
+waits, connects, closes. Neither knows what is said on a connection.
+
+Invariants
+----------
+- ``idle + busy <= size``, where busy counts connections being made as well.
+- Nobody waits while a connection is idle or could be made; those who wait are served in order.
+- Only a clean connection is ever handed on; one that was interrupted or broke is closed.
+- Nothing is connected, closed or waited for while the lock is held.
+"""
+
+import enum
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Generic, TypeVar
+
+import msgspec
+
+from racs.connection import Answer, Connection
+from racs.errors import RacsClosed, RacsServerError
+
+C = TypeVar("C")
+W = TypeVar("W")
+
+
+class Move(enum.Enum):
+    """What a caller who got no idle connection has to do."""
+
+    CONNECT = enum.auto()
+    WAIT = enum.auto()
+
+
+class Handover(msgspec.Struct, Generic[C, W], frozen=True):
+    """What follows from giving a slot back.
+
+    Attributes
+    ----------
+    waiter
+        Who has the slot now, if somebody was waiting.
+    connection
+        The connection that goes with it; without one the waiter has to make its own.
+    discard
+        A connection that has to be closed.
+    """
+
+    waiter: W | None = None
+    connection: C | None = None
+    discard: C | None = None
+
+
+class Slots(Generic[C, W]):
+    """Decides who gets which connection: no sockets, no locks, no waiting.
+
+    Parameters
+    ----------
+    size
+        How many connections there may be at once, 1 or more.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.busy = 0
+        self.idle: list[C] = []
+        self.waiting: deque[W] = deque()
+        self.closed = False
+
+    def ask(self, waiter: W) -> C | Move:
+        """Return an idle connection, or what to do: make one, or wait until `waiter` is served."""
+        if self.idle:
+            self.busy += 1
+            return self.idle.pop()  # the one used last: the others may be let go of
+        if self.busy < self.size:
+            self.busy += 1
+            return Move.CONNECT
+        self.waiting.append(waiter)
+        return Move.WAIT
+
+    def give_back(self, connection: C | None, *, usable: bool) -> Handover[C, W]:
+        """Take a slot back, with its connection if one was made."""
+        discard = None
+        if self.closed or not usable:
+            connection, discard = None, connection
+        if self.waiting:
+            return Handover(self.waiting.popleft(), connection, discard)
+        self.busy -= 1
+        if connection is not None:
+            self.idle.append(connection)
+        return Handover(discard=discard)
+
+    def withdraw(self, waiter: W) -> bool:
+        """Forget somebody who gave up waiting; False if the slot had been given to them already."""
+        if waiter not in self.waiting:
+            return False
+        self.waiting.remove(waiter)
+        return True
+
+    def close(self) -> tuple[list[C], list[W]]:
+        """Return the connections to close and those who wait in vain; no one is served again."""
+        self.closed = True
+        idle, self.idle = self.idle, []
+        waiting, self.waiting = list(self.waiting), deque()
+        return idle, waiting
+
+
+class PoolStatistics(msgspec.Struct, frozen=True):
+    """What a pool has and had.
+
+    Attributes
+    ----------
+    size
+        How many connections there may be at once.
+    idle, busy, waiting
+        Connections at rest and in use, and callers in the queue, now.
+    own
+        Connections now outside the pool, of live sources.
+    made
+        Connections made so far.
+    stale
+        Idle connections found dead when they were wanted, and replaced.
+    discarded
+        Connections closed because an exchange broke or was interrupted.
+    """
+
+    size: int
+    idle: int
+    busy: int
+    waiting: int
+    own: int
+    made: int
+    stale: int
+    discarded: int
+
+
+class _Waiter:
+    """One caller in the queue, and what it was served with."""
+
+    def __init__(self) -> None:
+        self.served = threading.Event()
+        self.connection: Connection | None = None
+        self.closed = False
+
+
+_pools: "weakref.WeakSet[Pool]" = weakref.WeakSet()
+
+
+class Pool:
+    """A bounded, thread-safe pool of connections.
+
+    Parameters
+    ----------
+    connect
+        Makes a new connection.
+    size
+        How many there may be at once, 1 or more.
+    """
+
+    def __init__(self, connect: Callable[[], Connection], size: int) -> None:
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._slots: Slots[Connection, _Waiter] = Slots(size)
+        self._own = 0
+        self._made = 0
+        self._stale = 0
+        self._discarded = 0
+        _pools.add(self)
+
+    def __repr__(self) -> str:
+        slots = self._slots
+        state = "closed, " if slots.closed else ""
+        return (
+            f"<Pool of {slots.size}: {state}{len(slots.idle)} idle, {slots.busy} busy,"
+            f" {len(slots.waiting)} waiting>"
+        )
+
+    def statistics(self) -> PoolStatistics:
+        """Return what there is now, and was so far."""
+        with self._lock:
+            return PoolStatistics(
+                size=self._slots.size,
+                idle=len(self._slots.idle),
+                busy=self._slots.busy,
+                waiting=len(self._slots.waiting),
+                own=self._own,
+                made=self._made,
+                stale=self._stale,
+                discarded=self._discarded,
+            )
+
+    def exchange(self, messages: Sequence[bytes], *, reuse: bool = True) -> list[Answer]:
+        """Send requests on one connection, all at once, and return their answers.
+
+        Parameters
+        ----------
+        messages
+            Each a whole message.
+        reuse
+            Whether the connection can be used again afterwards.
+
+        Raises
+        ------
+        RacsException
+            As `Connection.exchange`; or the pool was closed.
+        """
+        with self.connection() as connection:
+            try:
+                return connection.exchange(messages)
+            finally:
+                if not reuse:
+                    connection.close()
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Lend a clean connection, waiting in line for one if need be.
+
+        Raises
+        ------
+        RacsConnectionError
+            A new connection was needed and could not be made.
+        RacsClosed
+            The pool was closed.
+        """
+        connection = self._take()
+        try:
+            yield connection
+        except BaseException as error:
+            answered = isinstance(error, RacsServerError) and connection.clean
+            self._give_back(connection, usable=answered)
+            raise
+        self._give_back(connection, usable=connection.clean)
+
+    @contextmanager
+    def own_connection(self) -> Iterator[Connection]:
+        """Lend a connection beside the pool, for use without end: no one else waits for it.
+
+        Raises
+        ------
+        RacsConnectionError
+            It could not be made.
+        RacsClosed
+            The pool was closed.
+        """
+        self._refuse_closed(self._slots.closed)
+        connection = self._connect()
+        with self._lock:
+            self._made += 1
+            self._own += 1
+        try:
+            yield connection
+        finally:
+            connection.close()
+            with self._lock:
+                self._own -= 1
+
+    def close(self) -> None:
+        """Close what is idle now, and what is in use when it comes back; wake those who wait."""
+        with self._lock:
+            idle, waiting = self._slots.close()
+            for waiter in waiting:
+                waiter.closed = True
+        for connection in idle:
+            connection.close()
+        for waiter in waiting:
+            waiter.served.set()
+
+    def _take(self) -> Connection:
+        connection = self._claim()
+        try:
+            if connection is not None:
+                if not connection.readable():
+                    return connection
+                connection.close()  # the server ended it, or sent what nobody asked for
+                with self._lock:
+                    self._stale += 1
+            connection = self._connect()
+        except BaseException:
+            self._give_back(None, usable=False)
+            raise
+        with self._lock:
+            self._made += 1
+        return connection
+
+    def _claim(self) -> Connection | None:
+        """Get a slot, waiting for it if need be, with the idle connection that goes with it."""
+        waiter = _Waiter()
+        with self._lock:
+            self._refuse_closed(self._slots.closed)
+            move = self._slots.ask(waiter)
+        if isinstance(move, Connection):
+            return move
+        if move is Move.CONNECT:
+            return None
+        try:
+            waiter.served.wait()
+        except BaseException:
+            with self._lock:
+                withdrawn = self._slots.withdraw(waiter) or waiter.closed
+            if not withdrawn:
+                self._give_back(waiter.connection, usable=True)
+            raise
+        self._refuse_closed(waiter.closed)
+        return waiter.connection
+
+    def _give_back(self, connection: Connection | None, *, usable: bool) -> None:
+        if connection is not None and connection.process != os.getpid():
+            connection.close()  # made before a fork, whose other side goes on using it
+            return
+        with self._lock:
+            handover = self._slots.give_back(connection, usable=usable)
+            if handover.discard is not None:
+                self._discarded += 1
+            if handover.waiter is not None:
+                handover.waiter.connection = handover.connection
+        if handover.discard is not None:
+            handover.discard.close()
+        if handover.waiter is not None:
+            handover.waiter.served.set()
+
+    @staticmethod
+    def _refuse_closed(closed: bool) -> None:
+        if closed:
+            raise RacsClosed("this Racs was closed; make a new one to go on")
+
+    def _forget(self) -> None:
+        """Start afresh in a forked child: the sockets are the parent's, the lock may be held."""
+        for connection in self._slots.idle:
+            connection.close()
+        closed = self._slots.closed
+        self._lock = threading.Lock()
+        self._slots = Slots(self._slots.size)
+        self._slots.closed = closed
+        self._own = 0
+
+
+def _forget_all() -> None:
+    for pool in list(_pools):
+        pool._forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)

@@ -1,0 +1,190 @@
+"""Sending audio: blocks of PCM into messages, messages onto one connection, acknowledgements back.
+
+Owns the window of messages under way and what is known about them when something goes wrong. Knows
+nothing of how the caller's data became PCM, or of opening and closing streams.
+
+Invariants
+----------
+- At most `_WINDOW_MESSAGES` messages are unacknowledged. Their replies are so small that they fit
+  into the sockets' buffers: the server never has to wait for us to read while we wait for it.
+- Audio is never sent twice.
+- `Sender.acknowledged` counts sample frames in one piece from the start: none after a refusal.
+"""
+
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from racs.connection import Connection
+from racs.errors import RacsConnectionError, RacsException, RacsServerError
+from racs.pcm import StreamFormat
+from racs.wire import frame_header, gather_batch, gather_single, stream_hash
+from racs.wire.events import Buffer
+
+_WINDOW_BYTES = 8 << 20
+_WINDOW_MESSAGES = 32
+
+Compress = Callable[[memoryview], bytes]
+"""Makes one zstd frame of a block of PCM."""
+
+
+class Packer:
+    """Makes messages of PCM: the frames of one session, for one stream.
+
+    Parameters
+    ----------
+    stream_id
+        The stream that they are for.
+    chunk
+        Bytes in a block, at most 65,535.
+    compress
+        Makes one zstd frame of a block; `None`: blocks go as they are.
+    """
+
+    def __init__(self, stream_id: str, chunk: int, compress: Compress | None = None) -> None:
+        self._hash = stream_hash(stream_id)
+        self._session = uuid.uuid4().bytes
+        self._chunk = chunk
+        self._compress = compress
+
+    def message(self, pcm: memoryview) -> list[Buffer]:
+        """Return the pieces of one message that carries all of `pcm`."""
+        frames = [
+            self._frame(pcm[start : start + self._chunk])
+            for start in range(0, len(pcm), self._chunk)
+        ]
+        return gather_single(*frames[0]) if len(frames) == 1 else gather_batch(frames)
+
+    def _frame(self, block: memoryview) -> tuple[bytes, Buffer]:
+        if self._compress is not None:
+            packed = self._compress(block)
+            if len(packed) < len(block):
+                return frame_header(self._hash, self._session, packed, compressed=True), packed
+        return frame_header(self._hash, self._session, block), block
+
+
+class Sender:
+    """Sends messages on one connection without waiting for each to be acknowledged.
+
+    Parameters
+    ----------
+    connection
+        The sender's alone while it sends.
+    packer
+        Makes the messages.
+    target
+        The stream that they are for.
+    """
+
+    def __init__(self, connection: Connection, packer: Packer, target: StreamFormat) -> None:
+        self._connection = connection
+        self._packer = packer
+        self._target = target
+        self._under_way: deque[int] = deque()
+        self._bytes_under_way = 0
+        self._refusal: RacsServerError | None = None
+        self._bytes_acknowledged = 0
+        self._bytes_after_refusal = 0
+
+    @property
+    def acknowledged(self) -> int:
+        """Sample frames that the server has, in one piece from the start."""
+        return self._bytes_acknowledged // self._target.frame_bytes
+
+    def send_all(self, blocks: Iterator[memoryview]) -> int:
+        """Send blocks of PCM, one message each; return the sample frames, all acknowledged.
+
+        Raises
+        ------
+        RacsServerError
+            A message was refused; nothing more was sent.
+        RacsConnectionError
+            The connection broke.
+        BaseException
+            Whatever the source raised; what it gave before was sent and is acknowledged.
+        """
+        while self._refusal is None and (block := self._next(blocks)) is not None:
+            try:
+                self._send(block)
+            except RacsConnectionError as error:
+                self._settle()  # the server may have said why before it hung up
+                self._raise_refusal()
+                raise self._told(error) from error
+        broken = self._settle()
+        self._raise_refusal()
+        if broken is not None:
+            raise self._told(broken) from broken
+        return self.acknowledged
+
+    def _next(self, blocks: Iterator[memoryview]) -> memoryview | None:
+        try:
+            return next(blocks, None)
+        except BaseException as error:
+            # The source is the caller's own code: whatever ends it, what it gave before is safe.
+            self._settle()
+            error.add_note(f"Sending to {self._target}: {self._account()}.")
+            if isinstance(error, RacsException):
+                error.acknowledged = self.acknowledged
+            raise
+
+    def _send(self, block: memoryview) -> None:
+        while self._under_way and (self._is_full(len(block)) or self._connection.readable()):
+            self._receive()
+        if self._refusal is None:
+            self._under_way.append(len(block))
+            self._bytes_under_way += len(block)
+            self._connection.send(self._packer.message(block))
+
+    def _is_full(self, coming: int) -> bool:
+        return (
+            len(self._under_way) >= _WINDOW_MESSAGES
+            or self._bytes_under_way + coming > _WINDOW_BYTES
+        )
+
+    def _receive(self) -> None:
+        """Take the reply to the message sent first of those under way."""
+        try:
+            self._connection.receive()
+        except RacsServerError as error:
+            self._refusal = self._refusal or error
+            taken = False
+        else:
+            taken = True
+        size = self._under_way.popleft()
+        self._bytes_under_way -= size
+        if taken and self._refusal is None:
+            self._bytes_acknowledged += size
+        elif taken:
+            self._bytes_after_refusal += size
+
+    def _settle(self) -> RacsConnectionError | None:
+        """Take all replies that are due; return what kept us from it."""
+        try:
+            while self._under_way:
+                self._receive()
+        except RacsConnectionError as error:
+            return error
+        return None
+
+    def _raise_refusal(self) -> None:
+        if self._refusal is None:
+            return
+        text = f"{self._refusal} ({self._account()}; sending was stopped)"
+        refusal = RacsServerError(text)
+        refusal.acknowledged = self.acknowledged
+        raise refusal from None
+
+    def _told(self, error: RacsConnectionError) -> RacsConnectionError:
+        """Return the same error, with what is known about the audio."""
+        told = type(error)(
+            f"{error}; {self._account()}. Of what was sent after that the server may have stored"
+            " some: compare the stream's size before you go on"
+        )
+        told.acknowledged = self.acknowledged
+        return told
+
+    def _account(self) -> str:
+        text = f"{self.acknowledged} sample frames of {self._target.stream_id!r} were acknowledged"
+        if later := self._bytes_after_refusal // self._target.frame_bytes:
+            text += f", and {later} that came after what was refused"
+        return text

@@ -1,0 +1,223 @@
+"""Streams that are sent to: the settings, the older call and the newer one.
+
+Owns the order of things: ask for the format, make sure that the data fit, open, send, close. How
+data become PCM is `racs.sources`' affair, how PCM gets to the server `racs.sender`'s.
+
+Invariants
+----------
+- Every block is whole sample frames, and so is every message.
+- Nothing is asked of a stream before the data, as far as they lie in memory, were found to fit it.
+- A stream that was opened here is closed here, unless it turned out to be another sender's.
+"""
+
+from typing import Self
+
+import msgspec
+
+from racs.commands import checked_int, checked_text, command
+from racs.errors import RacsException, RacsServerError, RacsValueError
+from racs.pcm import StreamFormat
+from racs.pool import Pool
+from racs.sender import Compress, Packer, Sender
+from racs.sources import PcmData, Source, open_source
+from racs.wire import MAX_BLOCK, MAX_FRAMES, encode_command
+
+DEFAULT_CHUNK = 32 << 10
+DEFAULT_BATCH = 50
+DEFAULT_LEVEL = 3
+_MAX_MESSAGE = 64 << 20
+_FRAME_OVERHEAD = 64
+"""More than header, msgpack and length prefix together add to a block, in bytes."""
+_NOT_OURS = "Stream is closed or currently in use"
+"""How the server refuses audio for a stream that is not, or no longer, this sender's."""
+
+
+class SendSettings(msgspec.Struct, frozen=True):
+    """How audio is cut up and packed.
+
+    Attributes
+    ----------
+    chunk
+        Bytes of PCM in a block, before it is rounded down to whole sample frames.
+    batch
+        Blocks in a message.
+    level
+        The zstd level, 1 ... 22; `None`: no compression.
+    """
+
+    chunk: int = DEFAULT_CHUNK
+    batch: int = DEFAULT_BATCH
+    level: int | None = None
+
+    def whole_chunk(self, target: StreamFormat) -> int:
+        """Return the bytes of a block for a stream: whole sample frames.
+
+        Raises
+        ------
+        RacsValueError
+            Not even one fits, or a batch of such blocks would be too long a message.
+        """
+        chunk = self.chunk - self.chunk % target.frame_bytes
+        if not chunk:
+            raise RacsValueError(
+                f"chunk_size is {self.chunk} bytes, less than one sample frame of {target}, which"
+                f" has {target.frame_bytes}"
+            )
+        most = _MAX_MESSAGE // (chunk + _FRAME_OVERHEAD)
+        if self.batch > most:
+            raise RacsValueError(
+                f"a batch_size of {self.batch} blocks of {chunk} bytes makes a message of more than"
+                f" {_MAX_MESSAGE >> 20} MiB; at most {most} such blocks fit"
+            )
+        return chunk
+
+
+def checked_chunk(value: object) -> int:
+    """Return a chunk size in bytes.
+
+    Raises
+    ------
+    RacsTypeError, RacsValueError
+        It is no int in 1 ... 65,535.
+    """
+    return _in_range(value, "chunk_size", 1, MAX_BLOCK)
+
+
+def _in_range(value: object, name: str, lowest: int, highest: int) -> int:
+    number = checked_int(value, name)
+    if not lowest <= number <= highest:
+        raise RacsValueError(f"{name} must be {lowest} ... {highest}, not {number}")
+    return number
+
+
+def send_audio(pool: Pool, stream_id: str, data: PcmData, settings: SendSettings) -> int:
+    """Send audio to a stream that is open; return the sample frames, all acknowledged.
+
+    Raises
+    ------
+    RacsException
+        As `Racs.stream` says.
+    """
+    target = ask_format(pool, stream_id)
+    chunk = settings.whole_chunk(target)
+    return send_source(pool, target, open_source(data, target), chunk, settings)
+
+
+def ask_format(pool: Pool, stream_id: str) -> StreamFormat:
+    """Return what the server says about a stream.
+
+    Raises
+    ------
+    RacsServerError
+        There is no such stream.
+    """
+    names = ("sample_rate", "channels", "bit_depth")
+    answers = pool.exchange([encode_command(command("INFO", stream_id, n)) for n in names])
+    return StreamFormat(
+        stream_id, *(checked_int(a, n) for a, n in zip(answers, names, strict=True))
+    )
+
+
+def send_source(
+    pool: Pool, target: StreamFormat, source: Source, chunk: int, settings: SendSettings
+) -> int:
+    """Send all of a source in one session.
+
+    A live source gets a connection of its own: it may go on for days, while others wait in line.
+    """
+    lend = pool.own_connection if source.live else pool.connection
+    packer = Packer(target.stream_id, chunk, _compressor(settings.level))
+    with lend() as connection:
+        sender = Sender(connection, packer, target)
+        return sender.send_all(source.blocks(chunk * settings.batch))
+
+
+def _compressor(level: int | None) -> Compress | None:
+    if level is None:
+        return None
+    import zstandard  # here: it takes 20 ms to import, and most senders never compress
+
+    return zstandard.ZstdCompressor(level=level).compress
+
+
+class StreamBuilder:
+    """Sending with settings, made by `Racs.stream` when it is given no data.
+
+    Every method but `execute` sets one thing and returns the builder itself.
+
+    Examples
+    --------
+    >>> r.stream("chopin").chunk_size(32768).batch_size(50).compression(True).execute(data)
+    """
+
+    def __init__(self, pool: Pool, stream_id: str, settings: SendSettings) -> None:
+        self._pool = pool
+        self._stream_id = checked_text(stream_id, "stream_id")
+        self._settings = settings
+        self._level = settings.level or DEFAULT_LEVEL
+
+    def __repr__(self) -> str:
+        return f"<StreamBuilder for {self._stream_id!r}: {self._settings}>"
+
+    def chunk_size(self, size: int) -> Self:
+        """Set how many bytes of PCM a block has: 1 ... 65,535; rounded to whole sample frames."""
+        return self._set(chunk=checked_chunk(size))
+
+    def batch_size(self, count: int) -> Self:
+        """Set how many blocks a message has: 1 ... 16,384, together less than 64 MiB."""
+        return self._set(batch=_in_range(count, "batch_size", 1, MAX_FRAMES))
+
+    def compression(self, kind: bool | str | None = True) -> Self:
+        """Turn compression on (``True`` or ``"zstd"``) or off (``False`` or ``None``)."""
+        if not (kind is None or isinstance(kind, bool) or kind == "zstd"):
+            raise RacsValueError(f"compression must be True, False, None or 'zstd', not {kind!r}")
+        return self._set(level=self._level if kind else None)
+
+    def compression_level(self, level: int) -> Self:
+        """Set the zstd level, 1 (fast) ... 22 (small), used if compression is on."""
+        self._level = _in_range(level, "compression_level", 1, 22)
+        return self._set(level=self._level if self._settings.level is not None else None)
+
+    def execute(self, pcm_data: PcmData) -> int:
+        """Open the stream, send the audio, and close the stream, also if sending failed.
+
+        Parameters
+        ----------
+        pcm_data
+            See `Racs.stream`.
+
+        Returns
+        -------
+        int
+            Sample frames, all acknowledged and on the disk.
+
+        Raises
+        ------
+        RacsException
+            As `Racs.stream`; data that are found wrong at once leave the stream untouched.
+        """
+        target = ask_format(self._pool, self._stream_id)
+        chunk = self._settings.whole_chunk(target)
+        source = open_source(pcm_data, target)
+        self._command("OPEN")
+        try:
+            sent = send_source(self._pool, target, source, chunk, self._settings)
+        except BaseException as error:
+            if not (isinstance(error, RacsServerError) and _NOT_OURS in str(error)):
+                self._close_after(error)
+            raise
+        self._command("CLOSE")
+        return sent
+
+    def _close_after(self, error: BaseException) -> None:
+        try:
+            self._command("CLOSE")
+        except RacsException as second:
+            error.add_note(f"Closing the stream failed as well: {second}")
+
+    def _command(self, name: str) -> None:
+        self._pool.exchange([encode_command(command(name, self._stream_id))])
+
+    def _set(self, **changes: int | None) -> Self:
+        self._settings = msgspec.structs.replace(self._settings, **changes)
+        return self
