@@ -12,7 +12,7 @@ import click
 import trio
 
 from racs_server.app import run
-from racs_server.config import FIELDS, load_settings
+from racs_server.config import FIELDS, load_settings, show
 from racs_server.errors import StartError, StorageError
 
 _KINDS: dict[Any, Any] = {int: int, float: float, str: str, Path: click.Path(path_type=Path)}
@@ -26,7 +26,7 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
         command = click.option(
             f"--{name.replace('_', '-')}",
             type=kind,
-            help=f"{metadata['doc']}  [default: {field.default}]",
+            help=f"{metadata['doc']}  [default: {show(field.default, metadata['unit'])}]",
         )(command)
     return command
 

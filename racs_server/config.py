@@ -19,6 +19,7 @@ from racs_server.errors import StartError
 ENVIRONMENT_PREFIX = "RACS_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 DURABILITIES = ("os", "interval", "always")
+_DATA_DIR = platformdirs.user_data_path("racs", appauthor=False)
 
 
 def _setting(
@@ -28,8 +29,9 @@ def _setting(
     least: float | None = None,
     most: float | None = None,
     choices: tuple[str, ...] = (),
+    unit: str = "",
 ) -> Any:
-    metadata = {"doc": doc, "least": least, "most": most, "choices": choices}
+    metadata = {"doc": doc, "least": least, "most": most, "choices": choices, "unit": unit}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -40,7 +42,7 @@ class Settings:
     host: str = _setting("127.0.0.1", "Address to listen on.")
     port: int = _setting(6381, "TCP port to listen on; 0 takes a free one.", least=0, most=65535)
     data_dir: Path = _setting(
-        platformdirs.user_data_path("racs", appauthor=False),
+        _DATA_DIR,
         "Folder of the archive; made if it is not there.",
     )
     durability: str = _setting(
@@ -56,12 +58,14 @@ class Settings:
         "Seconds between two group commits with durability 'interval': what a power cut can cost.",
         least=0.001,
         most=60,
+        unit="s",
     )
     checkpoint_interval: float = _setting(
         30.0,
         "Seconds between two checkpoints while audio comes: what a recovery has to read.",
         least=0.1,
         most=3600,
+        unit="s",
     )
     segment_bytes: int = _setting(
         64 << 20,
@@ -69,40 +73,51 @@ class Settings:
         " audio program opens it.",
         least=1 << 16,
         most=1 << 30,
+        unit="bytes",
     )
     log_bytes: int = _setting(
         16 << 20,
         "Size of one commit log file; a full one causes a checkpoint.",
         least=1 << 16,
         most=1 << 30,
+        unit="bytes",
     )
     open_files: int = _setting(
-        1024, "How many segment files are kept open at once.", least=8, most=1 << 20
+        1024, "How many segment files are kept open at once.", least=8, most=1_000_000
     )
     lease: float = _setting(
         30.0,
         "Seconds after which a stream is taken from a sender that is not heard of any more.",
         least=0.1,
         most=86400,
+        unit="s",
     )
     max_connections: int = _setting(
-        1000, "Connections at once; one more is told so and closed.", least=1, most=1 << 20
+        1000, "Connections at once; one more is told so and closed.", least=1, most=1_000_000
     )
     max_command: int = _setting(
-        64 << 10, "Longest command; a longer one is refused.", least=1024, most=64 << 20
+        64 << 10,
+        "Longest command; a longer one is refused.",
+        least=1024,
+        most=64 << 20,
+        unit="bytes",
     )
-    max_eval: int = _setting(1 << 20, "Longest EVAL command.", least=1024, most=64 << 20)
+    max_eval: int = _setting(
+        1 << 20, "Longest EVAL command.", least=1024, most=64 << 20, unit="bytes"
+    )
     max_message: int = _setting(
         64 << 20,
         "Longest message at all; a larger length ends the connection, for it cannot be believed.",
         least=1 << 17,
         most=1 << 30,
+        unit="bytes",
     )
     max_inflated: int = _setting(
         1 << 20,
         "What one compressed block may grow to: a few bytes could claim gigabytes.",
         least=1 << 16,
         most=64 << 20,
+        unit="bytes",
     )
     message_time: float = _setting(
         30.0,
@@ -110,18 +125,21 @@ class Settings:
         " of it: half a message must not hold a connection for ever.",
         least=0.1,
         most=3600,
+        unit="s",
     )
     send_time: float = _setting(
         30.0,
         "Seconds in which a client must take some of its reply: one that does not read is closed.",
         least=0.1,
         most=3600,
+        unit="s",
     )
     shutdown_time: float = _setting(
         5.0,
         "Seconds that requests under way have to finish when the server ends.",
         least=0,
         most=3600,
+        unit="s",
     )
 
 
@@ -191,3 +209,14 @@ def _check(name: str, value: Any, source: str) -> Any:
     if least is not None and not least <= value <= most:
         raise StartError(f"setting {name} = {value} {source}: it must be {least} to {most}")
     return value.expanduser() if isinstance(value, Path) else value
+
+
+def show(value: Any, unit: str = "") -> str:
+    """Return a setting's value as people read it: sizes in binary units, times with theirs."""
+    if unit == "bytes":
+        size = next((s for s in _SIZES if value % s == 0), 1)
+        return f"{value // size} {_SIZES.get(size, 'bytes')}"
+    return f"{value:g} {unit}" if unit else str(value)
+
+
+_SIZES = {1 << 30: "GiB", 1 << 20: "MiB", 1 << 10: "KiB"}
