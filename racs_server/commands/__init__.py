@@ -1,0 +1,22 @@
+"""The commands: the one table of them, its checks, the handlers, and what runs them."""
+
+from racs_server.commands.context import Context, Reader, Store
+from racs_server.commands.executor import Executor, Prepared
+from racs_server.commands.source import check_reply_size, iter_blocks
+from racs_server.commands.spec import CommandSpec, CommandTable, Param, Value
+from racs_server.commands.table import TABLE
+
+__all__ = [
+    "TABLE",
+    "CommandSpec",
+    "CommandTable",
+    "Context",
+    "Executor",
+    "Param",
+    "Prepared",
+    "Reader",
+    "Store",
+    "Value",
+    "check_reply_size",
+    "iter_blocks",
+]

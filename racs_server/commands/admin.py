@@ -1,0 +1,36 @@
+"""The commands about the server itself."""
+
+from racs_server.commands.context import Context
+from racs_server.commands.spec import CommandSpec, Effect, Output, Overload
+
+
+def ping(context: Context) -> str:
+    """Carry out PING."""
+    return "PONG"
+
+
+def shutdown(context: Context) -> None:
+    """Carry out SHUTDOWN: the server stays if something cannot be put on the disk."""
+    context.store.close_all()
+    context.request_shutdown()
+
+
+SPECS = (
+    CommandSpec(
+        name="PING",
+        doc="Answer PONG.",
+        example="PING",
+        overloads=(Overload((), ping),),
+        output=Output.STRING,
+        effect=Effect.READ,
+    ),
+    CommandSpec(
+        name="SHUTDOWN",
+        doc="Close all streams and end the server. Everything is on the disk when it replies.",
+        example="SHUTDOWN",
+        overloads=(Overload((), shutdown),),
+        output=Output.NULL,
+        effect=Effect.ADMIN,
+        blocks=True,
+    ),
+)

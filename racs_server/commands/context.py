@@ -1,0 +1,63 @@
+"""What the handlers of commands may use: the store, and a way to ask for the server's end."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+import msgspec
+
+from racs_server.values import AudioFormat, AudioPlan, StreamInfo
+
+
+class Reader(Protocol):
+    """The part of a store that gives audio back."""
+
+    def read(self, plan: AudioPlan) -> Iterator[memoryview]:
+        """Yield the plan's PCM, packed, in pieces of whole samples; each is good until the next."""
+
+
+class Store(Reader, Protocol):
+    """The part of a store that commands use. All of it may be called from any thread."""
+
+    def create(self, stream_id: str, format_: AudioFormat, /) -> None:
+        """Make a new, empty, closed stream.
+
+        Raises
+        ------
+        RequestError
+            The id cannot be one.
+        StreamError
+            There is such a stream.
+        """
+
+    def open_stream(self, stream_id: str, /) -> None:
+        """Let a stream take audio; `StreamError` if it does not exist or is open."""
+
+    def close_stream(self, stream_id: str, /) -> None:
+        """Close a stream and sync it; blocks. `StreamError` if it is not open or missing."""
+
+    def info(self, stream_id: str, /) -> StreamInfo:
+        """Return a stream as it stands; `StreamError` if there is none of that id."""
+
+    def ids(self) -> Iterable[str]:
+        """Return all ids, unsorted; what is returned does not change any more."""
+
+    def plan(self, stream_id: str, start: int, stop: int, /) -> AudioPlan:
+        """Describe sample frames `start` up to but without `stop`; `StreamError` if missing."""
+
+    def close_all(self) -> None:
+        """Close all streams and put everything on the disk; blocks."""
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What a handler gets before its arguments.
+
+    Attributes
+    ----------
+    store
+        The streams.
+    request_shutdown
+        Asks the server to end in order and returns at once; may be called from any thread.
+    """
+
+    store: Store
+    request_shutdown: Callable[[], None]

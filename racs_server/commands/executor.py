@@ -1,0 +1,194 @@
+"""Runs pipelines: checks all of one, then does its commands in order, each where it belongs.
+
+What is short is done at once, in the event loop's thread: a thread hop costs more than most
+commands. What waits for the disk is done in a worker thread, and is not abandoned when whoever
+asked for it goes away.
+
+Invariants
+----------
+- Nothing of a pipeline runs before all of it has been parsed and checked.
+- `Executor.run_now` never waits; `Executor.run` never keeps the event loop for long: texts that
+  take long to parse are parsed in a thread, and long pipelines make pauses.
+- The text of a secret command is not kept.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+import trio
+
+from racs_server.commands.cache import Cache
+from racs_server.commands.check import Step, check
+from racs_server.commands.context import Context, Store
+from racs_server.commands.source import check_reply_size
+from racs_server.commands.spec import CommandTable, Value
+from racs_server.commands.table import TABLE
+from racs_server.lang import parse
+from racs_server.values import AudioPlan
+
+_T = TypeVar("_T")
+
+_SHORT_TEXT = 1024
+"""Characters: what is longer can take a millisecond to parse. Also bounds what the cache holds."""
+_CACHED = 1024
+_SHORT_PIPELINE = 16
+_WORKERS = 16
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A command text on its way.
+
+    Attributes
+    ----------
+    text
+        As it came.
+    steps
+        What to do; None for a long text, which has not been parsed yet.
+    blocks
+        Whether it has to be awaited: `Executor.run`, not `Executor.run_now`.
+    """
+
+    text: str
+    steps: tuple[Step, ...] | None
+    blocks: bool
+
+    def __repr__(self) -> str:
+        return f"<Prepared {len(self.steps) if self.steps else 'long'}, blocks={self.blocks}>"
+
+
+class Executor:
+    """Carries out command texts.
+
+    Parameters
+    ----------
+    store
+        The streams.
+    request_shutdown
+        Called, in the event loop's thread, when the server is to end.
+    table
+        The commands.
+    workers
+        How many commands may wait for the disk at once.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        request_shutdown: Callable[[], object],
+        *,
+        table: CommandTable = TABLE,
+        workers: int = _WORKERS,
+    ) -> None:
+        self._request_shutdown = request_shutdown
+        self._context = Context(store, self._shut_down)
+        self._table = table
+        self._limiter = trio.CapacityLimiter(workers)
+        self._loop: trio.lowlevel.TrioToken | None = None
+        self._cache: Cache[str, Prepared] = Cache(_CACHED)
+        parse("PING")  # the parser is made at its first use: no client has to wait for that
+
+    def __repr__(self) -> str:
+        return f"<Executor {self.statistics()}>"
+
+    def statistics(self) -> dict[str, int]:
+        """Return what the executor is busy with, and how well its cache does."""
+        busy = self._limiter.statistics()
+        return {
+            "blocking": busy.borrowed_tokens,
+            "waiting": busy.tasks_waiting,
+            **self._cache.statistics(),
+        }
+
+    def prepare(self, text: str) -> Prepared:
+        """Parse and check a command text; nothing of it runs.
+
+        Raises
+        ------
+        CommandError
+            It cannot run as it stands.
+        """
+        prepared = self._cache.get(text)
+        if prepared is not None:
+            return prepared
+        if len(text) > _SHORT_TEXT:
+            return Prepared(text, None, blocks=True)
+        steps = self._check(text)
+        blocks = len(steps) > _SHORT_PIPELINE or any(step.spec.blocks for step in steps)
+        prepared = Prepared(text, steps, blocks)
+        if not any(step.spec.secret for step in steps):
+            self._cache.put(text, prepared)
+        return prepared
+
+    def run_now(self, prepared: Prepared) -> Value:
+        """Run what does not block.
+
+        Returns
+        -------
+        The last command's result; an `AudioPlan` is for `iter_blocks`, and fits into one reply.
+
+        Raises
+        ------
+        RacsError
+            The first command that failed ended the pipeline.
+        ValueError
+            It blocks.
+        """
+        if prepared.blocks or prepared.steps is None:
+            raise ValueError(f"{prepared!r} has to be awaited")
+        value: Value = None
+        for step in prepared.steps:
+            value = step.run(self._context, value)
+        return _finished(value)
+
+    async def run(self, request: str | Prepared) -> Value:
+        """Run anything.
+
+        Parameters
+        ----------
+        request
+            A command text, or what `prepare` made of one.
+
+        Returns
+        -------
+        The same as `run_now`.
+
+        Raises
+        ------
+        CommandError
+            It cannot run as it stands; nothing has run.
+        RacsError
+            The first command that failed ended the pipeline.
+        """
+        prepared = self.prepare(request) if isinstance(request, str) else request
+        steps = prepared.steps
+        self._loop = trio.lowlevel.current_trio_token()
+        if steps is None:
+            steps = await self._in_thread(partial(self._check, prepared.text))
+        value: Value = None
+        for number, step in enumerate(steps, 1):
+            if step.spec.blocks:
+                value = await self._in_thread(partial(step.run, self._context, value))
+            else:
+                value = step.run(self._context, value)
+            if number % _SHORT_PIPELINE == 0:
+                await trio.lowlevel.checkpoint()
+        return _finished(value)
+
+    def _check(self, text: str) -> tuple[Step, ...]:
+        return check(parse(text), text, self._table)
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        return await trio.to_thread.run_sync(work, limiter=self._limiter)
+
+    def _shut_down(self) -> None:
+        if self._loop is None:
+            raise RuntimeError("only a command that is run in the event loop can end the server")
+        self._loop.run_sync_soon(self._request_shutdown)
+
+
+def _finished(value: Value) -> Value:
+    if isinstance(value, AudioPlan):
+        check_reply_size(value)
+    return value

@@ -1,0 +1,67 @@
+"""From the description of audio to the samples of a reply.
+
+Audio stays a description until it is sent: then it is read block by block, so that a long range
+takes no more memory than a short one.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from racs.wire.replies import MAX_BIN
+from racs_server.audio import pcm
+from racs_server.commands.context import Reader
+from racs_server.errors import LimitError
+from racs_server.values import AudioPlan
+
+SAMPLE_BYTES = 4
+"""Bytes of a sample in a reply (``s32v``), whatever the stream's bit depth."""
+
+
+def iter_blocks(store: Reader, plan: AudioPlan) -> Iterator[npt.NDArray[np.int32]]:
+    """Read audio block by block; each step blocks, and may be taken in any thread.
+
+    Parameters
+    ----------
+    store
+        Whence the PCM comes.
+    plan
+        What to read.
+
+    Yields
+    ------
+    array, shape (samples,), dtype int32
+        Interleaved samples with their values; together exactly ``plan.samples``. None is empty.
+
+    Raises
+    ------
+    RacsError
+        The stream is gone, damaged, or cannot be read.
+    """
+    for packed in store.read(plan):
+        yield pcm.unpack(packed, plan.format.bit_depth)
+
+
+def check_reply_size(plan: AudioPlan) -> None:
+    """Refuse audio that is too long to be one reply as it is.
+
+    Raises
+    ------
+    LimitError
+        It takes more bytes than a reply can hold.
+    """
+    if plan.samples * SAMPLE_BYTES <= MAX_BIN:
+        return
+    rate = plan.format.sample_rate
+    most = MAX_BIN // SAMPLE_BYTES // plan.format.channels
+    raise LimitError(
+        f"{_clock(-(-plan.frames // rate))} of {plan.stream_id!r} was asked for, but one reply"
+        f" holds at most {_clock(most // rate)} at {plan.format} (4 GiB of 32-bit samples): ask for"
+        " ranges of at most that length, one after the other; where one ends with the time with"
+        " which the next begins, they join without gap or overlap"
+    )
+
+
+def _clock(seconds: int) -> str:
+    return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"

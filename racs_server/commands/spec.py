@@ -1,0 +1,195 @@
+"""What a command is: the rows of the one table from which everything about commands is read.
+
+The checks before a pipeline runs, the types in its pipes, the rights of a client and the reference
+for people all come from these rows; a handler never looks at its arguments' types again.
+
+Invariants
+----------
+- Names and aliases are upper case, and each belongs to one row.
+- A handler is called as ``handler(context, *arguments)``; when its command takes piped input, that
+  comes before the arguments. Its parameters have the names of the row's.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from racs.wire import Vector
+from racs_server.values import AudioPlan
+
+Value = None | bool | int | float | str | list[Any] | Vector | AudioPlan
+"""What a command can result in; an `AudioPlan` stands for the samples that it describes."""
+
+Handler = Callable[..., Value]
+
+
+class Kind(StrEnum):
+    """What an argument can be."""
+
+    STRING = "string"
+    INT = "int"
+    FLOAT = "float"
+    """A number, int or float; handlers get the exact `fractions.Fraction`."""
+    TIME = "time"
+    """An instant, or an int: ms since the epoch; handlers get ns since the epoch."""
+
+
+class Output(StrEnum):
+    """What a command can give, by the name of its reply's type."""
+
+    NULL = "null"
+    INT = "int"
+    STRING = "string"
+    LIST = "list"
+    AUDIO = "s32v"
+
+
+class Effect(StrEnum):
+    """What a command does to the server; decides who may use it."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
+class Mode(StrEnum):
+    """What follows a command on its connection."""
+
+    REPLY = "reply"
+    """One reply."""
+    APPEND = "append"
+    """Audio from the client until it ends it. Must be the last command of its pipeline."""
+    FEED = "feed"
+    """Replies without end. Must be the last command of its pipeline."""
+
+
+class Param(msgspec.Struct, frozen=True):
+    """One parameter of a command.
+
+    Attributes
+    ----------
+    name
+        As people and the handler call it.
+    kind
+        What it accepts.
+    doc
+        What it means, with its unit.
+    least, most
+        Bounds of a number, both allowed themselves.
+    choices
+        All that is allowed, or empty.
+    """
+
+    name: str
+    kind: Kind
+    doc: str
+    least: int | None = None
+    most: int | None = None
+    choices: tuple[str | int, ...] = ()
+
+
+class Overload(msgspec.Struct, frozen=True):
+    """One list of parameters that a command takes, and what carries it out."""
+
+    params: tuple[Param, ...]
+    handler: Handler
+
+
+class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One command.
+
+    Attributes
+    ----------
+    name, aliases
+        Its names, in upper case.
+    doc
+        What it does, in a sentence or two.
+    example
+        A command text that uses it.
+    overloads
+        The lists of arguments that it takes; the first that fits is used.
+    output
+        What it gives.
+    input
+        What it has to be piped, or None: what is piped into it is ignored.
+    effect
+        What it does to the server.
+    mode
+        What follows on the connection.
+    secret
+        Whether its text must not be kept anywhere: no cache, no log.
+    blocks
+        Whether it waits for the disk or can take more than a millisecond: it is run in a thread.
+    """
+
+    name: str
+    aliases: tuple[str, ...] = ()
+    doc: str
+    example: str
+    overloads: tuple[Overload, ...]
+    output: Output
+    input: Output | None = None
+    effect: Effect
+    mode: Mode = Mode.REPLY
+    secret: bool = False
+    blocks: bool = False
+
+    @property
+    def usage(self) -> str:
+        """How the command is written: its name and its parameters, once for each overload."""
+        return " or ".join(
+            " ".join([self.name, *(param.name for param in overload.params)])
+            for overload in self.overloads
+        )
+
+
+class CommandTable:
+    """All commands.
+
+    Parameters
+    ----------
+    specs
+        The rows, in the order in which people should read them.
+
+    Raises
+    ------
+    ValueError
+        Two rows share a name.
+    """
+
+    def __init__(self, specs: Iterable[CommandSpec]) -> None:
+        self._specs = tuple(specs)
+        self._by_name: dict[str, CommandSpec] = {}
+        for spec in self._specs:
+            for name in (spec.name, *spec.aliases):
+                if name in self._by_name:
+                    raise ValueError(f"two commands are named {name}")
+                self._by_name[name] = spec
+
+    def __iter__(self) -> Iterator[CommandSpec]:
+        return iter(self._specs)
+
+    def __repr__(self) -> str:
+        return f"<CommandTable: {', '.join(self._by_name)}>"
+
+    def find(self, name: str) -> CommandSpec | None:
+        """Return the command of that name or alias, given in upper case."""
+        return self._by_name.get(name)
+
+    @property
+    def names(self) -> list[str]:
+        """All names and aliases, sorted."""
+        return sorted(self._by_name)
+
+
+def closest(word: str, names: Iterable[str]) -> str | None:
+    """Return the name that a mistyped word was most probably meant to be, if any is like it."""
+    if len(word) > _LONGEST_TYPO:
+        return None
+    return next(iter(get_close_matches(word, names, n=1)), None)
+
+
+_LONGEST_TYPO = 40
