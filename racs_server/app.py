@@ -14,7 +14,7 @@ import trio
 
 from racs_server.commands import Executor
 from racs_server.config import Settings
-from racs_server.errors import RacsError, StorageError
+from racs_server.errors import StorageError
 from racs_server.net import GroupCommit, Server, Services
 from racs_server.storage import Disk, Durability, Store, StoreOptions
 
@@ -87,6 +87,7 @@ async def _serve(settings: Settings, store: Store, announce: Callable[[str], Non
             for task in (_sync, _checkpoint, _lapse):
                 nursery.start_soon(task, store, settings)
             nursery.start_soon(commit.run)
+            nursery.start_soon(commit.make_room)
             nursery.start_soon(_watch_signals, signals, ending)
             announce(
                 f"racs-server listens on {server.addresses}, data in {settings.data_dir}:"

@@ -21,6 +21,8 @@ class GroupCommit:
 
     def __init__(self, store: Store) -> None:
         self._upkeep = store.upkeep
+        self._ahead = store.ahead
+        self._short = trio.Event()
         self._always = store.options.durability is Durability.ALWAYS
         self._wanted = trio.Event()
         self._done = trio.lowlevel.ParkingLot()
@@ -38,6 +40,8 @@ class GroupCommit:
             It may not: the disk failed.
         """
         position = self._upkeep.flush()
+        if self._ahead.wanted:
+            self._short.set()
         if not self._always:
             return
         while self._upkeep.synced < position:
@@ -56,3 +60,10 @@ class GroupCommit:
             except StorageError as error:
                 self._failure = error
             self._done.unpark_all()
+
+    async def make_room(self) -> None:
+        """Allocate room ahead for the streams that run short of it, until cancelled."""
+        while True:
+            await self._short.wait()
+            self._short = trio.Event()
+            await trio.to_thread.run_sync(self._ahead.allocate)

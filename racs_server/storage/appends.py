@@ -17,6 +17,7 @@ from crc32c import crc32c
 from racs.wire import Frame
 from racs_server.errors import DataError, StreamError, SyncFailedError
 from racs_server.storage import log as records
+from racs_server.storage.ahead import Ahead
 from racs_server.storage.fs import Buffer, FileSystem
 from racs_server.storage.handles import Handles
 from racs_server.storage.log import CommitLog
@@ -144,6 +145,8 @@ class Appender:
     ----------
     fs, handles, log
         Where they go.
+    ahead
+        Is told how much came.
     segment_bytes
         A segment that holds this many bytes of PCM gets no more.
     log_pcm
@@ -155,6 +158,7 @@ class Appender:
         fs: FileSystem,
         handles: Handles,
         log: CommitLog,
+        ahead: Ahead,
         *,
         segment_bytes: int,
         log_pcm: bool,
@@ -162,6 +166,7 @@ class Appender:
         self._fs = fs
         self._handles = handles
         self._log = log
+        self._ahead = ahead
         self._segment_bytes = min(segment_bytes, MAX_PCM - LARGEST_MESSAGE)
         self._log_pcm = log_pcm
 
@@ -212,7 +217,9 @@ class Appender:
         else:
             self._log.add(records.APPEND, payload)
         assert stream.segments
-        stream.segments[-1].advance(take.parts)
+        segment = stream.segments[-1]
+        segment.advance(take.parts)
+        self._ahead.took(stream, segment, take.size)
         if opening.turn is None:
             opening.turn = Session(take.session.hex(), stream.frames, now, now)
             stream.load_sessions(self._fs).append(opening.turn)

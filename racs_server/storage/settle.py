@@ -14,6 +14,7 @@ Invariants
   its audio goes into a new segment.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ from racs_server.storage.fs import FileSystem
 from racs_server.storage.handles import Handles
 from racs_server.storage.segment import Segment
 from racs_server.storage.stream import FOLDER, Stream
+
+logger = logging.getLogger(__name__)
 
 
 class Settler:
@@ -112,8 +115,7 @@ class Settler:
                     for segment, _ in sums:
                         segment.unsettled = True
                 raise
-            if cut:
-                self._cut(stream)
+            self._cut(stream, last=cut)
 
     def close(self) -> None:
         """End the threads."""
@@ -163,12 +165,16 @@ class Settler:
             self._fs.sync_folder(FOLDER)
             self._fs.sync_folder("")
 
-    def _cut(self, stream: Stream) -> None:
-        """Give back what was allocated ahead; failing to is no loss."""
-        for segment in stream.segments or ():
+    def _cut(self, stream: Stream, *, last: bool) -> None:
+        """Give back what was allocated ahead in sealed segments, and in the last one if asked."""
+        segments = stream.segments or []
+        for segment in segments if last else segments[:-1]:
             if segment.allocated > segment.covered or segment.covered % 2:
-                with self._handles.use(segment):
-                    trim(segment)
+                try:
+                    with self._handles.use(segment):
+                        trim(segment)
+                except OSError as error:
+                    logger.warning("%s could not be cut: %s", segment.name, error)
 
     def _poison(self, stream: Stream, error: OSError) -> SyncFailedError:
         reason = (

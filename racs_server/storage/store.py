@@ -26,6 +26,7 @@ import msgspec
 from racs.wire import Frame, stream_hash
 from racs_server.errors import StorageError, StreamError
 from racs_server.storage import log as records
+from racs_server.storage.ahead import Ahead
 from racs_server.storage.appends import Appender, check_frames
 from racs_server.storage.catalog import Catalog
 from racs_server.storage.fs import FileSystem
@@ -112,7 +113,7 @@ class Store:
     ----------
     report
         What recovery found.
-    upkeep
+    upkeep, ahead
         What has to be done in the background.
 
     Raises
@@ -140,10 +141,12 @@ class Store:
         self._by_hash = {stream_hash(stream.id): stream for stream in recovered.streams}
         self._last_serial = max((stream.serial for stream in recovered.streams), default=0)
         self._log = CommitLog(fs, recovered.next_sequence, self.options.log_bytes)
+        self.ahead = Ahead(self._handles, self.options.segment_bytes)
         self._appender = Appender(
             fs,
             self._handles,
             self._log,
+            self.ahead,
             segment_bytes=self.options.segment_bytes,
             log_pcm=self.options.durability is Durability.ALWAYS,
         )

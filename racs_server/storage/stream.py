@@ -71,6 +71,8 @@ class Opening(msgspec.Struct):
         The entry of the stream's sessions; None until a whole sample frame has come.
     closing
         Set while a CLOSE is being carried out.
+    taken
+        Bytes of PCM taken since room was last allocated ahead.
     """
 
     heard: float
@@ -78,6 +80,7 @@ class Opening(msgspec.Struct):
     held: bytes = b""
     turn: Session | None = None
     closing: bool = False
+    taken: int = 0
 
 
 class Stream:
