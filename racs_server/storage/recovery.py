@@ -314,7 +314,7 @@ class _Replay:
                 if name.rpartition("/")[2] in self._fs.list(stream.folder):
                     self._fs.remove(name)
         stops = [s.first for s in stream.segments[1:]] + [stream.frames]
-        for segment, stop in zip(stream.segments, stops, strict=True):
+        for segment, stop in zip(stream.segments, stops, strict=False):
             segment.covered = (stop - segment.first) * stream.format.frame_bytes
             if stop > settled or segment is stream.segments[-1]:
                 with self._handles.use(segment):
