@@ -1,0 +1,94 @@
+"""A store that keeps its streams in memory: what commands ask of a store, in its simplest form."""
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from racs_server.audio import pcm
+from racs_server.errors import RequestError, StreamError
+from racs_server.values import AudioFormat, AudioPlan, StreamInfo
+
+PIECE = 512 << 10
+
+
+class MemoryStream(msgspec.Struct):
+    """One stream; `pcm` holds whole sample frames."""
+
+    format: AudioFormat
+    serial: int
+    ref: int = 0
+    pcm: bytes = b""
+    frames: int = 0
+    is_open: bool = False
+
+
+class MemoryStore:
+    """Streams by id; `calls` notes what was asked of it."""
+
+    def __init__(self) -> None:
+        self.streams: dict[str, MemoryStream] = {}
+        self.calls: list[str] = []
+
+    def record(self, stream_id: str, ref: int, samples: npt.NDArray[np.int32]) -> None:
+        """Put interleaved samples into a stream, the first at `ref` (ms since the epoch)."""
+        stream = self.streams[stream_id]
+        stream.ref = ref
+        stream.pcm = bytes(pcm.pack(samples, stream.format.bit_depth))
+        stream.frames = len(samples) // stream.format.channels
+
+    def claim(self, stream_id: str, ref: int, frames: int) -> None:
+        """Let a stream claim a length, without any audio."""
+        self.streams[stream_id].ref, self.streams[stream_id].frames = ref, frames
+
+    def create(self, stream_id: str, format_: AudioFormat) -> None:
+        if not 1 <= len(stream_id.encode()) <= 255:
+            raise RequestError(f"an id of {len(stream_id.encode())} bytes")
+        if stream_id in self.streams:
+            raise StreamError(f"Stream exists: {stream_id!r}")
+        self.streams[stream_id] = MemoryStream(format_, len(self.streams))
+
+    def open_stream(self, stream_id: str) -> None:
+        stream = self._find(stream_id)
+        if stream.is_open:
+            raise StreamError(f"Stream is already open: {stream_id!r}")
+        stream.is_open = True
+
+    def close_stream(self, stream_id: str) -> None:
+        self.calls.append("close_stream")
+        stream = self._find(stream_id)
+        if not stream.is_open:
+            raise StreamError(f"Stream is not open: {stream_id!r}")
+        stream.is_open = False
+
+    def info(self, stream_id: str) -> StreamInfo:
+        stream = self._find(stream_id)
+        return StreamInfo(
+            stream_id, stream.serial, stream.format, stream.ref, stream.frames, stream.is_open
+        )
+
+    def ids(self) -> list[str]:
+        return list(self.streams)
+
+    def plan(self, stream_id: str, start: int, stop: int) -> AudioPlan:
+        stream = self._find(stream_id)
+        return AudioPlan(stream_id, stream.serial, start, stop, stream.format)
+
+    def read(self, plan: AudioPlan) -> Iterator[memoryview]:
+        frame = plan.format.frame_bytes
+        piece = PIECE // frame * frame
+        data = memoryview(self._find(plan.stream_id).pcm)[plan.start * frame : plan.stop * frame]
+        for place in range(0, len(data), piece):
+            yield data[place : place + piece]
+
+    def close_all(self) -> None:
+        self.calls.append("close_all")
+        for stream in self.streams.values():
+            stream.is_open = False
+
+    def _find(self, stream_id: str) -> MemoryStream:
+        try:
+            return self.streams[stream_id]
+        except KeyError:
+            raise StreamError(f"no such stream: {stream_id!r}") from None
