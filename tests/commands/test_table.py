@@ -8,7 +8,7 @@ from racs_server.commands import TABLE, CommandSpec
 from racs_server.commands.check import check
 from racs_server.lang import parse
 
-EVERY_COMMAND = pytest.mark.parametrize("spec", TABLE, ids=lambda spec: spec.name)
+EVERY_COMMAND = pytest.mark.parametrize("spec", list(TABLE), ids=lambda spec: spec.name)
 
 
 @EVERY_COMMAND
