@@ -10,6 +10,7 @@ Invariants
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 
 import msgspec
 from crc32c import crc32c
@@ -184,9 +185,7 @@ class Appender:
             )
             for take in takes:
                 if take.size:
-                    segment = self._active(take.stream)
-                    with self._handles.use(segment):
-                        segment.write(take.parts)
+                    self._write(take)
         except OSError:
             for take in takes:
                 self._give_back(take.stream)
@@ -228,26 +227,48 @@ class Appender:
             stream.ref = now
         stream.frames += count
 
-    def _active(self, stream: Stream) -> Segment:
-        """Return the segment to append to, a new one where the last is full or not fit for it."""
+    def _write(self, take: Take) -> None:
+        """Write to the last segment, or to a new one where that is full or not fit for it."""
+        stream = take.stream
         segments = stream.load_segments(self._fs)
         last = segments[-1] if segments else None
         if last is not None and (
             last.first == stream.frames
             or (last.covered < self._segment_bytes and not stream.wants_segment)
         ):
-            try:
-                self._handles.load_checksums(last)
-            except (OSError, ValueError) as error:
-                logger.warning("%s is not appended to: %s", last.name, error)
-            else:
-                return last
+            with ExitStack() as kept_open:
+                try:
+                    kept_open.enter_context(self._handles.use(last))
+                    fit = self._handles.load_checksums(last).covered == last.covered
+                    why = "its last part is missing"
+                except (OSError, ValueError) as error:
+                    fit, why = False, str(error)
+                if fit:
+                    last.write(take.parts)
+                    return
+            logger.warning("%s is not appended to: %s", last.name, why)
         segment = Segment.new(stream.folder, stream.frames, stream.format)
-        with self._handles.use(segment, create=True):
-            segment.write_header(0, stream_id=stream.id, serial=stream.serial, ref=stream.ref)
+        try:
+            with self._handles.use(segment, create=True):
+                assert segment.file is not None
+                segment.file.truncate(0)
+                segment.write_header(0, stream_id=stream.id, serial=stream.serial, ref=stream.ref)
+                segment.write(take.parts)
+        except OSError:
+            self._handles.forget(segment)
+            self._remove(segment)
+            raise
+        if last is not None and last.first == segment.first:
+            self._handles.forget(segments.pop())
         segments.append(segment)
         stream.wants_segment = False
-        return segment
+
+    def _remove(self, segment: Segment) -> None:
+        """Remove the file of a segment that could not be begun: a full disk needs the room."""
+        try:
+            self._fs.remove(segment.name)
+        except OSError as error:
+            logger.warning("%s could not be removed: %s", segment.name, error)
 
     def _give_back(self, stream: Stream) -> None:
         """Cut what a failed write has left behind the valid PCM: a full disk needs the room."""

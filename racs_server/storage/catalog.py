@@ -5,10 +5,12 @@ can be read again from the streams' own ``stream.json``. A damaged one is put as
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+
+from crc32c import crc32c
 
 from racs_server.storage.fs import FileSystem
-from racs_server.storage.stream import Stream
+from racs_server.storage.stream import FOLDER, Stream
 from racs_server.values import AudioFormat
 
 NAME = "catalog.sqlite"
@@ -22,10 +24,20 @@ CREATE TABLE IF NOT EXISTS streams (
     bit_depth INTEGER NOT NULL,
     created INTEGER NOT NULL,
     ref INTEGER NOT NULL,
-    frames INTEGER NOT NULL
+    frames INTEGER NOT NULL,
+    checksum INTEGER NOT NULL
 ) STRICT
 """
-_COLUMNS = "serial, id, folder, sample_rate, channels, bit_depth, created, ref, frames"
+_NOT_DAMAGED = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
+"""What SQLite reports of a database that there is nothing wrong with."""
 
 
 class Catalog:
@@ -39,35 +51,47 @@ class Catalog:
     Attributes
     ----------
     replaced
-        Why the database that was there had to be made anew, or None.
+        Why the database had to be made anew where there had been one, or None.
     """
 
     def __init__(self, fs: FileSystem) -> None:
         self.replaced: str | None = None
         self._fs = fs
+        if NAME not in fs.list("") and fs.list(FOLDER):
+            self.replaced = "it was missing"
+        self._database = fs.database(NAME)
         try:
             self._open()
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, ValueError) as error:
+            self._database.close()
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_DAMAGED:
+                raise
             self.replaced = str(error)
             for suffix in ("-wal", "-shm", ""):
                 if NAME + suffix in fs.list(""):
                     fs.rename(NAME + suffix, f"{NAME}.damaged{suffix}")
+            self._database = fs.database(NAME)
             self._open()
 
     def _open(self) -> None:
-        self._database = self._fs.database(NAME)
         # FULL: the log files that a checkpoint drops are only needless once this is on the medium.
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.execute(_SCHEMA)
-        self._database.execute("SELECT count(*) FROM streams").fetchone()
+        for (fault,) in self._database.execute("PRAGMA quick_check"):
+            if fault != "ok":
+                raise ValueError(fault)
+        for row in self._database.execute("SELECT * FROM streams"):
+            if row[-1] != _checksum(row[:-1]):
+                raise ValueError(f"the entry of stream {row[1]!r} does not match its checksum")
 
     def load(self) -> Iterator[Stream]:
         """Yield all streams, closed and without their sessions."""
-        for row in self._database.execute(f"SELECT {_COLUMNS} FROM streams"):  # noqa: S608
-            serial, id_, folder, rate, channels, depth, created, ref, frames = row
+        for row in self._database.execute("SELECT * FROM streams"):
+            serial, id_, folder, rate, channels, depth, created, ref, frames, _ = row
             stream = Stream(id_, serial, AudioFormat(rate, channels, depth), created, folder)
-            stream.ref, stream.frames = ref, frames
+            stream.ref = stream.settled_ref = ref
+            stream.frames = stream.settled_frames = frames
             yield stream
 
     def apply(self, changed: Iterable[Stream], deleted: Iterable[int]) -> None:
@@ -81,8 +105,8 @@ class Catalog:
                 stream.format.channels,
                 stream.format.bit_depth,
                 stream.created,
-                stream.ref,
-                stream.frames,
+                stream.settled_ref,
+                stream.settled_frames,
             )
             for stream in changed
         ]
@@ -92,14 +116,20 @@ class Catalog:
                 "DELETE FROM streams WHERE serial = ?", ((serial,) for serial in deleted)
             )
             self._database.executemany(
-                f"INSERT OR REPLACE INTO streams ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)",  # noqa: S608
-                rows,
+                "INSERT OR REPLACE INTO streams VALUES (?,?,?,?,?,?,?,?,?,?)",
+                [(*row, _checksum(row)) for row in rows],
             )
+            self._database.execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
             raise
-        self._database.execute("COMMIT")
 
     def close(self) -> None:
         """Close the database."""
         self._database.close()
+
+
+def _checksum(row: Sequence[object]) -> int:
+    """Return the CRC-32C of an entry: SQLite finds out only what breaks its own structure."""
+    return crc32c(repr(tuple(row)).encode())

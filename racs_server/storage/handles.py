@@ -70,10 +70,14 @@ class Handles:
     def load_checksums(self, segment: Segment) -> Checksums:
         """Return the segment's checksums, from its ``.crc`` file if they are not in memory.
 
+        Called with the store's lock held and the segment in use: or they could be read here while
+        an append goes on from others, or be dropped before they are looked at. They cover less than
+        what should be valid where audio is missing.
+
         Raises
         ------
         ValueError
-            The file is damaged, or does not cover all that is valid.
+            The file is damaged, or covers more than what is valid.
         OSError
             It cannot be read.
         """
@@ -81,7 +85,7 @@ class Handles:
             segment.checksums = segment.checksums or Checksums()
         if segment.checksums is None:
             loaded = Checksums.load(self._fs.read(segment.crc_name))
-            if loaded.covered != segment.covered:
+            if loaded.covered > segment.covered:
                 raise ValueError(
                     f"the checksum file covers {loaded.covered} of {segment.covered} bytes"
                 )

@@ -39,6 +39,7 @@ Invariants
 - A reader stops at the first record that does not check: what lies behind it was never promised.
 """
 
+import re
 import struct
 import threading
 from collections.abc import Iterator, Sequence
@@ -161,8 +162,8 @@ class CommitLog:
 
     @property
     def used(self) -> int:
-        """Bytes written into the current file."""
-        return self._offset + self._pending_bytes
+        """Bytes of records in the current file."""
+        return max(0, self._offset - HEADER_SIZE) + self._pending_bytes
 
     def room(self, size: int) -> None:
         """Make sure that records of that many bytes, heads and all, can be added.
@@ -272,9 +273,10 @@ class CommitLog:
             return
         with self._syncing:
             for entry in files:
+                # In order: a record may be needless only because of a later one.
+                self._fs.remove(entry.name)
                 self._old.remove(entry)
                 entry.file.close()
-                self._fs.remove(entry.name)
             self._fs.sync_folder(FOLDER)
 
     def close(self, *, remove: bool) -> None:
@@ -365,20 +367,33 @@ class LogReader:
 
     def __init__(self, fs: FileSystem) -> None:
         self._fs = fs
-        found = sorted(name for name in fs.list(FOLDER) if name.endswith(".log"))
+        found = sorted(n for n in fs.list(FOLDER) if re.fullmatch(r"[0-9a-f]{16}\.log", n))
         self.files = [f"{FOLDER}/{name}" for name in found]
         self.next_sequence = int(found[-1][:16], 16) + 1 if found else 1
         self.torn: str | None = None
         self.dropped_bytes = 0
 
+    def sync(self) -> None:
+        """Put on the medium what was found; `OSError` if the disk fails."""
+        for name in self.files:
+            file = self._fs.open(name)
+            try:
+                file.sync()
+            finally:
+                file.close()
+
     def __iter__(self) -> Iterator[Record]:
         """Yield every record up to the end or the first tear."""
+        self._forget()
         for name in self.files:
             contents = self._fs.read(name)
             if self.torn is not None:
                 self.dropped_bytes += len(contents.rstrip(b"\0"))
                 continue
             yield from self._records(name, contents)
+
+    def _forget(self) -> None:
+        self.torn, self.dropped_bytes = None, 0
 
     def _records(self, name: str, contents: bytes) -> Iterator[Record]:
         head = contents[:HEADER_SIZE]

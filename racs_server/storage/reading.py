@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from racs_server.errors import DamageError, StorageError
 from racs_server.storage.checksums import BLOCK
@@ -60,29 +61,51 @@ def read_plan(
     position = plan.start
     frame = plan.format.frame_bytes
     while position < plan.stop:
-        with lock:
-            stream = find(plan)
-            segment = stream.segment_at(position)
-        try:
-            with handles.use(segment):
-                handles.load_checksums(segment)
-                with lock:
-                    assert segment.checksums is not None
-                    valid = segment.covered
+        with ExitStack() as kept_open:
+            with lock:
+                stream = find(plan)
+                segment = _segment_of(stream, position)
+                with _explained(stream, segment):
+                    # All under one lock: a stream that is deleted and made anew has files of the
+                    # same names.
+                    kept_open.enter_context(handles.use(segment))
+                    sums = handles.load_checksums(segment)
+                    valid = min(segment.covered, sums.covered)
                     start = (position - segment.first) * frame
                     stop = min((plan.stop - segment.first) * frame, valid)
                     if stop <= start:
-                        raise ValueError("a segment is missing")
-                    checks = segment.checksums.snapshot(start // BLOCK, -(-stop // BLOCK))
+                        raise damage_error(
+                            stream, segment, position, segment.stop, "a segment is missing"
+                        )
+                    checks = sums.snapshot(start // BLOCK, -(-stop // BLOCK))
+            with _explained(stream, segment):
                 yield from segment.blocks(start, stop, checks, valid)
-        except DamagedBlock as damage:
-            raise damage_error(stream, segment, damage.start, damage.stop, str(damage)) from None
-        except ValueError as error:
-            raise damage_error(
-                stream, segment, position, min(plan.stop, stream.frames), str(error)
-            ) from error
-        except OSError as error:
-            raise StorageError(
-                f"{segment.name} of stream {stream.id!r} cannot be read: {error.strerror}"
-            ) from error
         position = segment.first + stop // frame
+
+
+def _segment_of(stream: Stream, position: int) -> Segment:
+    """Return the segment that holds a sample frame."""
+    segments = stream.segments or [Segment(stream.folder, stream.frames, stream.format, 0)]
+    if position < segments[0].first:
+        raise damage_error(
+            stream, segments[0], position, segments[0].first, "the segment before it is missing"
+        )
+    return stream.segment_at(position)
+
+
+@contextmanager
+def _explained(stream: Stream, segment: Segment) -> Iterator[None]:
+    """Say what of the stream cannot be read, and why."""
+    try:
+        yield
+    except DamagedBlock as damage:
+        raise damage_error(stream, segment, damage.start, damage.stop, str(damage)) from None
+    except ValueError as error:
+        raise damage_error(stream, segment, segment.first, segment.stop, str(error)) from error
+    except FileNotFoundError as error:
+        why = f"{error.filename or 'a file of it'} is missing"
+        raise damage_error(stream, segment, segment.first, segment.stop, why) from error
+    except OSError as error:
+        raise StorageError(
+            f"{segment.name} of stream {stream.id!r} cannot be read: {error.strerror}"
+        ) from error

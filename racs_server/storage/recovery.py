@@ -12,6 +12,9 @@ Invariants
   hole nothing can be placed.
 - Recovery ends with everything settled, so that a second one finds nothing to do.
 - Nothing that was acknowledged is removed. What cannot be explained is moved to ``lost``.
+- A stream is deleted where the log says so, and where its folder is in ``trash``. An id is given to
+  a new stream only after both are on the medium (see `Store.delete`): so where the log has a later
+  stream of a deleted one's id, the folder is that one's.
 """
 
 import logging
@@ -26,7 +29,7 @@ from racs_server.storage.checksums import BLOCK, Checksums
 from racs_server.storage.fs import FileSystem
 from racs_server.storage.handles import Handles
 from racs_server.storage.log import Appended, Closed, Created, Deleted, LogReader, Opened, Record
-from racs_server.storage.segment import Segment
+from racs_server.storage.segment import MAX_PCM, Segment
 from racs_server.storage.settle import Settler, trim
 from racs_server.storage.stream import (
     LOST,
@@ -34,6 +37,7 @@ from racs_server.storage.stream import (
     Session,
     Stream,
     folder_name,
+    is_segment,
     read_manifest,
     stream_folders,
 )
@@ -97,9 +101,15 @@ def recover(fs: FileSystem, catalog: Catalog, handles: Handles, settler: Settler
     if not report.clean:
         if catalog.replaced is not None:
             report.notes.append(f"the catalogue was made anew ({catalog.replaced})")
+        # Until all is settled the log is relied on; a kill left it where a power cut can take it.
+        reader.sync()
         known = set(streams)
-        _compare_folders(fs, streams, report)
-        replay = _Replay(fs, handles, streams, report)
+        deleted = {record.serial for record in reader if isinstance(record, Deleted)}
+        deleted.update(int(name) for name in fs.list(TRASH) if name.isdecimal())
+        for serial in deleted & known:
+            del streams[serial]
+        _compare_folders(fs, streams, deleted, report)
+        replay = _Replay(fs, handles, streams, deleted, report)
         for record in reader:
             report.records += 1
             replay.apply(record)
@@ -109,18 +119,22 @@ def recover(fs: FileSystem, catalog: Catalog, handles: Handles, settler: Settler
         failed = settler.for_each(changed, settler.settle)
         if failed:
             raise next(iter(failed.values()))
-        _move_unexplained(fs, streams, report)
+        _move_unexplained(fs, streams, deleted, report)
         added = [stream for serial, stream in streams.items() if serial not in known]
         catalog.apply({*changed, *added}, known - set(streams))
         for name in reader.files:
             fs.remove(name)
     for name in fs.list(TRASH):
         fs.remove_tree(f"{TRASH}/{name}")
+    if fs.make_folder(TRASH):
+        fs.sync_folder("")
     report.streams = len(streams)
     return Recovered(list(streams.values()), report, reader.next_sequence)
 
 
-def _compare_folders(fs: FileSystem, streams: dict[int, Stream], report: RecoveryReport) -> None:
+def _compare_folders(
+    fs: FileSystem, streams: dict[int, Stream], deleted: set[int], report: RecoveryReport
+) -> None:
     """Make the catalogue's streams agree with the folders that there are."""
     folders = set(stream_folders(fs))
     for serial, stream in list(streams.items()):
@@ -135,16 +149,30 @@ def _compare_folders(fs: FileSystem, streams: dict[int, Stream], report: Recover
         except (OSError, ValueError, msgspec.MsgspecError) as error:
             report.notes.append(f"{folder} cannot be understood ({error})")
             continue
-        streams[stream.serial] = stream
+        if stream.serial not in deleted:
+            streams[stream.serial] = stream
 
 
-def _move_unexplained(fs: FileSystem, streams: dict[int, Stream], report: RecoveryReport) -> None:
+def _move_unexplained(
+    fs: FileSystem, streams: dict[int, Stream], deleted: set[int], report: RecoveryReport
+) -> None:
     """Put folders that belong to no stream where a new stream cannot stumble over them."""
-    for folder in sorted(set(stream_folders(fs)) - {s.folder for s in streams.values()}):
-        if not any(name.endswith(".wav") for name in fs.list(folder)):
+    unexplained = sorted(set(stream_folders(fs)) - {s.folder for s in streams.values()})
+    for folder in unexplained:
+        if _is_deleted(fs, folder, deleted) or not any(map(is_segment, fs.list(folder))):
             fs.remove_tree(folder)
             continue
         report.notes.append(f"{folder} belongs to no stream: moved to {move_to_lost(fs, folder)}")
+    # Or a power cut could bring a deleted stream back when the log says nothing of it any more.
+    for parent in {folder.rpartition("/")[0] for folder in unexplained}:
+        fs.sync_folder(parent)
+
+
+def _is_deleted(fs: FileSystem, folder: str, deleted: set[int]) -> bool:
+    try:
+        return read_manifest(fs, folder).serial in deleted
+    except (OSError, ValueError, msgspec.MsgspecError):
+        return False
 
 
 def move_to_lost(fs: FileSystem, folder: str) -> str:
@@ -173,11 +201,13 @@ class _Replay:
         fs: FileSystem,
         handles: Handles,
         streams: dict[int, Stream],
+        deleted: set[int],
         report: RecoveryReport,
     ) -> None:
         self._fs = fs
         self._handles = handles
         self._streams = streams
+        self._deleted = deleted
         self._report = report
         self._settled: dict[Stream, int] = {}
         self._ended: set[Stream] = set()
@@ -185,14 +215,14 @@ class _Replay:
 
     def apply(self, record: Record) -> None:
         """Carry out one record."""
+        if record.serial in self._deleted:
+            return
         if isinstance(record, Created):
             self._create(record)
         elif isinstance(record, Appended):
             stream = self._load(record.serial)
             if stream is not None:
                 self._append(stream, record)
-        elif isinstance(record, Deleted):
-            self._delete(record.serial)
         elif isinstance(record, Opened | Closed):
             stream = self._load(record.serial)
             if stream is not None and isinstance(record, Opened):
@@ -211,18 +241,26 @@ class _Replay:
             return stream
         try:
             fresh = read_manifest(self._fs, stream.folder)
-        except FileNotFoundError:
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            if stream.frames or not isinstance(error, FileNotFoundError):
+                self._report.notes.append(
+                    f"stream.json of {stream.id!r}: {error}. Its sessions are lost"
+                )
             fresh = stream
             fresh.sessions, fresh.is_new = [], True
-        except (OSError, ValueError, msgspec.MsgspecError) as error:
-            self._report.notes.append(f"{error}: taken from the catalogue, without its sessions")
-            fresh = stream
-            fresh.sessions = []
         if fresh.serial != serial:
-            return None
+            self._report.notes.append(
+                f"{stream.folder} is not of stream {stream.id!r}: moved to"
+                f" {move_to_lost(self._fs, stream.folder)}"
+            )
+            self._fs.make_folder(stream.folder)
+            if fresh.serial in self._streams:
+                del self._streams[fresh.serial]
+            fresh = stream
+            fresh.frames, fresh.sessions, fresh.is_new = 0, [], True
         self._streams[serial] = fresh
         self._settled[fresh] = fresh.frames
-        fresh.load_segments(self._fs)
+        fresh.load_segments(self._fs, beyond=True)
         return fresh
 
     def _create(self, record: Created) -> None:
@@ -235,17 +273,6 @@ class _Replay:
         stream = Stream(record.stream_id, record.serial, format_, record.time, folder)
         self._streams[record.serial] = stream
         self._load(record.serial)
-
-    def _delete(self, serial: int) -> None:
-        stream = self._load(serial)
-        if stream is None:
-            return
-        self._settled.pop(stream, None)
-        for segment in stream.segments or ():
-            self._handles.forget(segment)
-        del self._streams[serial]
-        self._fs.make_folder(TRASH)
-        self._fs.rename(stream.folder, f"{TRASH}/{serial}")
 
     def _append(self, stream: Stream, record: Appended) -> None:
         if record.position + record.count <= self._settled[stream]:
@@ -287,19 +314,23 @@ class _Replay:
         segment = stream.segment_at(record.position)
         frame = stream.format.frame_bytes
         start = (record.position - segment.first) * frame
-        found = 0
+        found, size = 0, 0
         with self._handles.use(segment):
             for piece in _pieces(segment, start, start + record.count * frame):
                 found = crc32c(piece, found)
-        return found == record.checksum
+                size += len(piece)
+        return size == record.count * frame and found == record.checksum
 
     def _restore(self, stream: Stream, position: int, pcm: bytes) -> None:
         """Put PCM that the log carries where it belongs."""
         assert stream.segments is not None
-        if not stream.segments:
+        frame = stream.format.frame_bytes
+        last = stream.segment_at(position) if stream.segments else None
+        if last is None or (position - last.first) * frame + len(pcm) > MAX_PCM:
             stream.segments.append(Segment.new(stream.folder, position, stream.format))
+            stream.segments.sort(key=lambda s: s.first)
         segment = stream.segment_at(position)
-        offset = (position - segment.first) * stream.format.frame_bytes
+        offset = (position - segment.first) * frame
         with self._handles.use(segment, create=True):
             assert segment.file is not None
             segment.file.write([pcm], SEGMENT_HEADER + offset)
@@ -318,19 +349,22 @@ class _Replay:
             segment.covered = (stop - segment.first) * stream.format.frame_bytes
             if stop > settled or segment is stream.segments[-1]:
                 with self._handles.use(segment):
-                    self._check_anew(stream, segment)
+                    self._check_anew(stream, segment, settled)
                     trim(segment)
                 segment.dirty = segment.unsettled = segment.is_new = True
 
-    def _check_anew(self, stream: Stream, segment: Segment) -> None:
+    def _check_anew(self, stream: Stream, segment: Segment, settled: int) -> None:
         """Go on from the checksums that were settled: these also cover what recovery cannot."""
+        why = "it covers too little"
         try:
             sums = Checksums.load(self._fs.read(segment.crc_name))
-        except FileNotFoundError:
-            sums = Checksums()
         except (OSError, ValueError) as error:
-            self._report.notes.append(f"{segment.crc_name} of {stream.id!r} was made anew: {error}")
-            sums = Checksums()
+            sums, why = Checksums(), str(error)
+        due = min((settled - segment.first) * stream.format.frame_bytes, segment.covered)
+        if sums.covered < due:
+            self._report.notes.append(
+                f"{segment.crc_name} of {stream.id!r} was made anew from what the disk holds: {why}"
+            )
         if sums.covered > segment.covered:
             sums.cut(segment.covered)
         for piece in _pieces(segment, sums.covered, segment.covered):

@@ -61,6 +61,7 @@ class Segment:
         "format",
         "is_new",
         "name",
+        "suspect",
         "unsettled",
         "users",
     )
@@ -75,11 +76,13 @@ class Segment:
         self.users = 0
         self.dirty = False
         """Something was written that no sync has covered yet."""
+        self.suspect = False
+        """A sync has failed: what the medium holds is not known."""
         self.unsettled = False
         """The checksum file does not cover all that is valid."""
         self.is_new = False
         """The folder entry has not been synced."""
-        self.allocated = 0
+        self.allocated = covered
         """Bytes of PCM for which the file has room."""
         self.damaged: set[int] = set()
         """Blocks that a read has found damaged."""
@@ -94,6 +97,11 @@ class Segment:
         segment.checksums = Checksums()
         segment.dirty = segment.unsettled = segment.is_new = True
         return segment
+
+    @property
+    def stop(self) -> int:
+        """One past its last sample frame."""
+        return self.first + self.covered // self.format.frame_bytes
 
     @property
     def crc_name(self) -> str:

@@ -11,19 +11,22 @@ Invariants
   state: appending goes on meanwhile.
 - After a failed sync the kernel may have thrown the data away and call the next sync a success.
   So the stream is poisoned: nothing more is acknowledged on it until it is opened anew, and then
-  its audio goes into a new segment.
+  its audio goes into a new segment; and the next sync writes the segment's PCM once more.
 """
 
+import errno
 import logging
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 from racs_server.errors import StorageError, SyncFailedError
 from racs_server.riff import SEGMENT_HEADER
+from racs_server.storage.checksums import BLOCK
 from racs_server.storage.fs import FileSystem
 from racs_server.storage.handles import Handles
-from racs_server.storage.segment import Segment
+from racs_server.storage.segment import DamagedBlock, Segment
 from racs_server.storage.stream import FOLDER, Stream
 
 logger = logging.getLogger(__name__)
@@ -99,22 +102,20 @@ class Settler:
                 if stream.deleted:
                     return
                 stream.load_sessions(self._fs)
-                manifest = stream.manifest()
+                manifest, frames, ref = stream.manifest(), stream.frames, stream.ref
                 sums = [
-                    (segment, segment.checksums.dump())
+                    (segment, segment.covered, segment.checksums.dump())
                     for segment in stream.segments or ()
                     if segment.unsettled and segment.checksums is not None
                 ]
-                for segment, _ in sums:
-                    segment.unsettled = False
-            try:
-                self._sync(stream)
-                self._describe(stream, manifest, sums)
-            except StorageError:
-                with self._lock:
-                    for segment, _ in sums:
-                        segment.unsettled = True
-                raise
+            self._sync(stream)
+            self._describe(
+                stream, manifest, [(segment.crc_name, dump) for segment, _, dump in sums]
+            )
+            with self._lock:
+                stream.settled_frames, stream.settled_ref = frames, ref
+                for segment, covered, _ in sums:
+                    segment.unsettled = segment.covered != covered
             self._cut(stream, last=cut)
 
     def close(self) -> None:
@@ -123,32 +124,49 @@ class Settler:
             self._pool.shutdown()
 
     def _sync(self, stream: Stream) -> None:
-        with self._lock:
-            dirty = [(s, s.covered) for s in stream.segments or () if s.dirty]
-            for segment, _ in dirty:
-                segment.dirty = False
+        dirty: list[tuple[Segment, int, list[int]]] = []
         try:
-            for segment, covered in dirty:
-                with self._handles.use(segment):
-                    assert segment.file is not None
-                    segment.write_header(
-                        covered, stream_id=stream.id, serial=stream.serial, ref=stream.ref
-                    )
-                    segment.file.sync()
-            if any(segment.is_new for segment, _ in dirty):
-                self._sync_folders(stream)
-                for segment, _ in dirty:
-                    segment.is_new = False
+            with ExitStack() as kept_open:
+                with self._lock:
+                    for segment in stream.segments or ():
+                        if segment.dirty:
+                            kept_open.enter_context(self._handles.use(segment))
+                            dirty.append((segment, segment.covered, self._checks(segment)))
+                    for segment, _, _ in dirty:
+                        segment.dirty = False
+                for segment, covered, checks in dirty:
+                    self._sync_segment(stream, segment, covered, checks)
+                if any(segment.is_new for segment, _, _ in dirty):
+                    self._sync_folders(stream)
+                    for segment, _, _ in dirty:
+                        segment.is_new = False
         except OSError as error:
             with self._lock:
-                for segment, _ in dirty:
+                for segment, _, _ in dirty:
                     segment.dirty = True
-            raise self._poison(stream, error) from error
+                raise self._poison(stream, error) from error
 
-    def _describe(self, stream: Stream, manifest: bytes, sums: list[tuple[Segment, bytes]]) -> None:
+    def _checks(self, segment: Segment) -> list[int]:
+        """Return the checksums that `_write_again` needs."""
+        if not segment.suspect or segment.checksums is None:
+            return []
+        return segment.checksums.snapshot(0, -(-segment.covered // BLOCK))
+
+    def _sync_segment(
+        self, stream: Stream, segment: Segment, covered: int, checks: list[int]
+    ) -> None:
+        assert segment.file is not None
+        if segment.suspect:
+            _write_again(segment, covered, checks)
+        segment.suspect = True
+        segment.write_header(covered, stream_id=stream.id, serial=stream.serial, ref=stream.ref)
+        segment.file.sync()
+        segment.suspect = False
+
+    def _describe(self, stream: Stream, manifest: bytes, sums: list[tuple[str, bytes]]) -> None:
         try:
-            for segment, contents in sums:
-                self._fs.replace(segment.crc_name, contents)
+            for name, contents in sums:
+                self._fs.replace(name, contents)
             self._fs.replace(stream.manifest_name, manifest)
             self._sync_folders(stream)
         except OSError as error:
@@ -169,7 +187,7 @@ class Settler:
         """Give back what was allocated ahead in sealed segments, and in the last one if asked."""
         segments = stream.segments or []
         for segment in segments if last else segments[:-1]:
-            if segment.allocated > segment.covered or segment.covered % 2:
+            if segment.allocated != segment.covered:
                 try:
                     with self._handles.use(segment):
                         trim(segment)
@@ -181,9 +199,20 @@ class Settler:
             f"the disk failed to store stream {stream.id!r} ({error.strerror}): what came since the"
             " last sync may be lost in a power cut. Look after the disk, then CLOSE and OPEN it"
         )
-        with self._lock:
-            stream.poisoned = reason
+        stream.poisoned = reason
         return SyncFailedError(reason)
+
+
+def _write_again(segment: Segment, covered: int, checks: list[int]) -> None:
+    """Write a segment's PCM once more: after a failed sync the system may take it for stored."""
+    assert segment.file is not None
+    position = SEGMENT_HEADER
+    try:
+        for piece in segment.blocks(0, covered, checks, covered):
+            segment.file.write([piece], position)
+            position += len(piece)
+    except DamagedBlock as damage:
+        raise OSError(errno.EIO, f"what it failed to store is lost: {damage}") from damage
 
 
 def trim(segment: Segment) -> None:

@@ -16,8 +16,10 @@ Locks are taken in the order: a stream's `io`, the store's, the handles'.
 """
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from enum import StrEnum
 from typing import Protocol
 
@@ -120,6 +122,8 @@ class Store:
     ------
     StartError
         Another process has the folder, or it cannot be written.
+    StorageError
+        The disk failed during recovery; nothing has been thrown away.
     """
 
     def __init__(self, fs: FileSystem, clock: Clock, options: StoreOptions | None = None) -> None:
@@ -128,14 +132,20 @@ class Store:
         self._clock = clock
         self._lock = threading.RLock()
         fs.lock()
-        try:
+        with ExitStack() as undo:
+            undo.callback(fs.unlock)
             self._handles = Handles(fs, self.options.open_files)
+            undo.callback(self._handles.close)
             self._settler = Settler(fs, self._handles, self._lock, self.options.sync_threads)
-            self._catalog = Catalog(fs)
-            recovered = recover(fs, self._catalog, self._handles, self._settler)
-        except BaseException:
-            fs.unlock()
-            raise
+            undo.callback(self._settler.close)
+            try:
+                self._catalog = Catalog(fs)
+                undo.callback(self._catalog.close)
+                recovered = recover(fs, self._catalog, self._handles, self._settler)
+            except (OSError, sqlite3.Error) as error:
+                what = f"the data folder {fs.describe()} could not be brought into order"
+                raise disk_error(what, error) from error
+            self._release = undo.pop_all()
         self.report: RecoveryReport = recovered.report
         self._by_id = {stream.id: stream for stream in recovered.streams}
         self._by_hash = {stream_hash(stream.id): stream for stream in recovered.streams}
@@ -176,6 +186,8 @@ class Store:
         hash_ = stream_hash(stream_id)
         with self._lock:
             if (other := self._by_hash.get(hash_)) is not None:
+                if other.deleted:
+                    raise StreamError(f"stream {other.id!r} is being deleted: wait until it is")
                 if other.id == stream_id:
                     raise StreamError(f"stream {stream_id!r} exists already ({other.format})")
                 raise StreamError(
@@ -222,6 +234,8 @@ class Store:
                 )
             try:
                 stream.load_sessions(self._fs)
+                if stream.segments is None:
+                    stream.sweep(self._fs)
                 stream.load_segments(self._fs)
                 payload = records.open_payload(stream.serial, self._clock.wall_ms())
                 self._add_record(records.OPEN, payload)
@@ -247,9 +261,8 @@ class Store:
             if stream.opening is None or stream.opening.closing:
                 raise StreamError(f"Stream is not open: {stream_id!r}")
             self._begin_close(stream)
-        self._finish_close(stream)
-        with self._lock:
             stream.fenced = None
+        self._finish_close(stream)
 
     def lapse(self) -> list[str]:
         """Take the streams whose lease has ended from their senders; blocks like a close.
@@ -273,7 +286,10 @@ class Store:
                 self._begin_close(stream)
         for stream in lapsed:
             logger.warning("%r: no block for %g s: closed", stream.id, self.options.lease)
-            self._finish_close(stream)
+            try:
+                self._finish_close(stream)
+            except StorageError as error:
+                logger.error("%s", error)
         return [stream.id for stream in lapsed]
 
     def _begin_close(self, stream: Stream) -> None:
@@ -289,13 +305,14 @@ class Store:
         try:
             payload = records.close_payload(stream.serial, now, stream.frames)
             self._add_record(records.CLOSE, payload)
-            self._log.flush()
-        except OSError as error:
+            self.upkeep.flush()
+        except (OSError, StorageError) as error:
             # The record only tells a recovery what settling the stream will tell it too.
             logger.warning("%r: the log could not note its end: %s", stream.id, error)
 
     def _finish_close(self, stream: Stream) -> None:
         try:
+            self.upkeep.sync_log_if_possible()
             self._settler.settle(stream, cut=True)
         finally:
             with self._lock:
@@ -306,38 +323,53 @@ class Store:
     def delete(self, stream_id: str) -> None:
         """Remove a closed stream for good; blocks while its files are removed.
 
+        Its id is free for a new stream only once the disk has both the move to the trash and the
+        log's record of it: so whatever a crash leaves, no file can be taken for the other one's.
+
         Raises
         ------
         StreamError
             There is no such stream, or it is open.
+        StorageError
+            The disk would not take it; the stream may be gone after the next start.
         """
         with self._lock:
             stream = self._find(stream_id)
         with stream.io:
             with self._lock:
                 trash = self._detach(stream)
-            self._fs.remove_tree(trash)
+            try:
+                self._fs.sync_folder(stream.folder.rpartition("/")[0])
+                self.upkeep.sync_log()
+            except OSError as error:
+                raise disk_error(f"stream {stream_id!r} is not safely deleted", error) from error
+            with self._lock:
+                del self._by_id[stream.id], self._by_hash[stream_hash(stream.id)]
+                self.upkeep.removed(stream)
+            try:
+                self._fs.remove_tree(trash)
+            except OSError as error:
+                logger.warning("%s is left for the next start to remove: %s", trash, error)
 
     def _detach(self, stream: Stream) -> str:
-        """Make a stream unknown, and return the folder that its files have been moved to."""
-        if stream.deleted:
-            raise StreamError(f"there is no stream {stream.id!r}: it has just been deleted")
+        """Make a stream unusable, and return the folder that its files have been moved to."""
+        if self._find(stream.id) is not stream:
+            raise StreamError(f"stream {stream.id!r} was deleted and made anew meanwhile")
         if stream.opening is not None:
             raise StreamError(f"Stream is open: {stream.id!r}. CLOSE it before deleting it")
         trash = f"{TRASH}/{stream.serial}"
+        payload = records.open_payload(stream.serial, self._clock.wall_ms())
         try:
-            payload = records.open_payload(stream.serial, self._clock.wall_ms())
-            self._add_record(records.DELETE, payload)
-            self._log.flush()
-            for segment in stream.segments or ():
-                self._handles.forget(segment)
-            self._fs.make_folder(TRASH)
+            # Room first: nothing may fail between the move and its record.
+            self._log_room(payload)
             self._fs.rename(stream.folder, trash)
         except OSError as error:
             raise disk_error(f"stream {stream.id!r} cannot be deleted", error) from error
+        self._log.add(records.DELETE, payload)
         stream.deleted = True
-        del self._by_id[stream.id], self._by_hash[stream_hash(stream.id)]
-        self.upkeep.removed(stream)
+        for segment in stream.segments or ():
+            self._handles.forget(segment)
+        self.upkeep.flush()
         return trash
 
     def info(self, stream_id: str) -> StreamInfo:
@@ -348,7 +380,7 @@ class Store:
     def ids(self) -> list[str]:
         """Return the ids of all streams, in no order."""
         with self._lock:
-            return list(self._by_id)
+            return [stream_id for stream_id, s in self._by_id.items() if not s.deleted]
 
     def sessions(self, stream_id: str) -> list[Session]:
         """Return a stream's sessions, with their wall-clock times, oldest first."""
@@ -481,16 +513,16 @@ class Store:
         StorageError
             The disk failed; the log is left for the next start.
         """
-        settled = False
-        try:
-            self.close_all()
-            settled = True
-        finally:
-            self._settler.close()
-            self._log.close(remove=settled)
-            self._handles.close()
-            self._catalog.close()
-            self._fs.unlock()
+        with self._release:
+            settled = False
+            try:
+                self.close_all()
+                settled = True
+            finally:
+                try:
+                    self._log.close(remove=settled)
+                except OSError as error:
+                    raise disk_error("a log file could not be removed", error) from error
 
     def statistics(self) -> dict[str, int | str | bool]:
         """Return figures on the store's state."""
@@ -508,7 +540,7 @@ class Store:
 
     def _find(self, stream_id: str) -> Stream:
         stream = self._by_id.get(stream_id)
-        if stream is None:
+        if stream is None or stream.deleted:
             raise StreamError(f"there is no stream {stream_id!r}: CREATE it, or LIST what there is")
         return stream
 

@@ -8,6 +8,7 @@ one is found out. It is replaced as a whole, and all that the catalogue knows ca
 """
 
 import json
+import re
 import threading
 import unicodedata
 from bisect import bisect_right
@@ -90,6 +91,8 @@ class Stream:
     ----------
     frames
         Whole sample frames acknowledged.
+    settled_frames, settled_ref
+        What ``stream.json`` says of `frames` and `ref`: all that the catalogue may say.
     segments
         In order of their first frames; None until they are needed.
     opening
@@ -118,6 +121,8 @@ class Stream:
         "segments",
         "serial",
         "sessions",
+        "settled_frames",
+        "settled_ref",
         "wants_segment",
     )
 
@@ -131,6 +136,8 @@ class Stream:
         self.folder = folder
         self.ref = 0
         self.frames = 0
+        self.settled_frames = 0
+        self.settled_ref = 0
         self.segments: list[Segment] | None = None
         self.sessions: list[Session] | None = None
         self.opening: Opening | None = None
@@ -153,12 +160,21 @@ class Stream:
             self.id, self.serial, self.format, self.ref, self.frames, self.opening is not None
         )
 
-    def load_segments(self, fs: FileSystem) -> list[Segment]:
-        """Return the segments, found in the folder on first use."""
+    @property
+    def is_dirty(self) -> bool:
+        """Whether something of it waits for a sync."""
+        return any(segment.dirty for segment in self.segments or ())
+
+    def load_segments(self, fs: FileSystem, *, beyond: bool = False) -> list[Segment]:
+        """Return the segments, found in the folder on first use.
+
+        Files that begin where the stream has ended already are what a power cut has left of audio
+        that nothing else tells of: they are no segments, but for a recovery (`beyond`).
+        """
         if self.segments is None:
-            firsts = sorted(
-                int(name[:20]) for name in fs.list(self.folder) if name.endswith(".wav")
-            )
+            firsts = sorted(int(name[:20]) for name in fs.list(self.folder) if is_segment(name))
+            if not beyond:
+                firsts = [first for first in firsts if first < self.frames]
             stops = [*firsts[1:], max(self.frames, firsts[-1])] if firsts else []
             frame = self.format.frame_bytes
             self.segments = [
@@ -166,6 +182,13 @@ class Stream:
                 for first, stop in zip(firsts, stops, strict=True)
             ]
         return self.segments
+
+    def sweep(self, fs: FileSystem) -> None:
+        """Remove files that begin where the stream ends or later: its next segments come there."""
+        for name in fs.list(self.folder):
+            stem, _, ending = name.partition(".")
+            if is_segment(f"{stem}.wav") and ending in {"wav", "crc"} and int(stem) >= self.frames:
+                fs.remove(f"{self.folder}/{name}")
 
     def segment_at(self, frame: int) -> Segment:
         """Return the segment that holds a sample frame, or that would."""
@@ -278,13 +301,21 @@ def read_manifest(fs: FileSystem, folder: str) -> Stream:
         raise ValueError(f"{folder}/{_MANIFEST} has version {fields.version}, known is 1")
     format_ = AudioFormat(fields.sample_rate, fields.channels, fields.bit_depth)
     stream = Stream(fields.id, fields.serial, format_, fields.created, folder)
-    stream.ref, stream.frames = fields.ref, fields.frames
+    stream.ref = stream.settled_ref = fields.ref
+    stream.frames = stream.settled_frames = fields.frames
     stream.sessions = [Session(*entry) for entry in fields.sessions]
     return stream
 
 
 def stream_folders(fs: FileSystem) -> Iterable[str]:
-    """Return the folders of all streams."""
+    """Return the folders of all streams; what else somebody has put beside them is left alone."""
     for part in fs.list(FOLDER):
-        for name in fs.list(f"{FOLDER}/{part}"):
-            yield f"{FOLDER}/{part}/{name}"
+        if re.fullmatch("[0-9a-f]{2}", part):
+            for name in fs.list(f"{FOLDER}/{part}"):
+                if re.fullmatch(f".+-{part}[0-9a-f]{{14}}", name):
+                    yield f"{FOLDER}/{part}/{name}"
+
+
+def is_segment(name: str) -> bool:
+    """Return whether a file of a stream's folder is a segment."""
+    return re.fullmatch(r"[0-9]{20}\.wav", name) is not None

@@ -12,14 +12,15 @@ Invariants
 
 import errno
 import logging
+import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from racs_server.errors import DiskFullError, StorageError
 from racs_server.storage.catalog import Catalog
 from racs_server.storage.fs import FileSystem
 from racs_server.storage.handles import Handles
-from racs_server.storage.log import CommitLog, OldFile
+from racs_server.storage.log import CommitLog
 from racs_server.storage.settle import Settler
 from racs_server.storage.stream import Stream
 
@@ -122,6 +123,17 @@ class Upkeep:
             with self._lock:
                 raise self._fail(error) from error
 
+    def sync_log_if_possible(self) -> None:
+        """Put the log on the medium before a checksum file or a ``stream.json`` is replaced.
+
+        A crash between the two leaves checksums of more than ``stream.json`` knows: the log has to
+        explain that. A log that has failed must not keep streams from being settled, though.
+        """
+        try:
+            self.sync_log()
+        except StorageError as error:
+            logger.error("%s", error)
+
     def sync(self) -> None:
         """Put all audio taken so far on the medium, then the log: a group commit; blocks.
 
@@ -143,36 +155,43 @@ class Upkeep:
         """
         with self._checkpointing:
             with self._lock:
-                if self._log.used:
-                    try:
-                        self._log.rotate()
-                    except OSError as error:
-                        raise disk_error("no checkpoint could be made", error) from error
+                self._turn_log()
                 old = self._log.take_old()
                 touched, self._touched = self._touched, set()
                 deleted, self._deleted = self._deleted, []
-                self._dirty.clear()
+            self.sync_log_if_possible()
             failed = self._settler.for_each(touched, self._settler.settle)
-            if not failed:
-                self._drop_log(old, touched, deleted)
-                return
+            settled = [stream for stream in touched if stream not in failed and not stream.deleted]
+            try:
+                self._catalog.apply(settled, [stream.serial for stream in deleted])
+            except (OSError, sqlite3.Error) as error:
+                with self._lock:
+                    self._touched |= touched
+                    self._deleted += deleted
+                raise disk_error("no checkpoint could be made", error) from error
             with self._lock:
                 self._touched |= failed.keys()
-                self._deleted += deleted
-            self._report(failed)
-            raise next(iter(failed.values()))
+                self._dirty -= {stream for stream in settled if not stream.is_dirty}
+            if failed:
+                self._report(failed)
+                raise next(iter(failed.values()))
+            try:
+                self._log.drop(old)
+            except OSError as error:
+                raise disk_error("no log file could be removed", error) from error
 
-    def _drop_log(
-        self, files: list[OldFile], touched: Iterable[Stream], deleted: Iterable[Stream]
-    ) -> None:
-        """Remove log files, all that they say being settled but for what is noted here."""
-        try:
-            for folder in {stream.folder.rpartition("/")[0] for stream in deleted}:
-                self._fs.sync_folder(folder)
-            self._catalog.apply([s for s in touched if not s.deleted], [s.serial for s in deleted])
-            self._log.drop(files)
-        except OSError as error:
-            raise disk_error("no checkpoint could be made", error) from error
+    def _turn_log(self) -> None:
+        """Go on in a new log file, so that the current one can be dropped.
+
+        Not while full ones wait to be: a stream that cannot be settled must not fill the disk with
+        log files. Without room for a new one, the current one is kept: there is still much to drop.
+        """
+        if self._log.used and not self._log.old_files:
+            try:
+                self.flush()
+                self._log.rotate()
+            except (OSError, StorageError) as error:
+                logger.warning("the commit log stays in its current file: %s", error)
 
     def prepare_log(self) -> None:
         """Allocate the next log file ahead of need; blocks."""
@@ -205,7 +224,7 @@ class Upkeep:
             logger.error("%s", error)
 
 
-def disk_error(what: str, error: OSError | ValueError) -> StorageError:
+def disk_error(what: str, error: OSError | ValueError | sqlite3.Error) -> StorageError:
     """Return the error for a disk that would not take or give something."""
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return DiskFullError(
