@@ -141,7 +141,7 @@ def to_pcm(array: NDArray[Any], bit_depth: int) -> memoryview:
     return _bytes_of(_pack24(np.ascontiguousarray(array, "<i4")))
 
 
-def quantize(array: NDArray[Any], bit_depth: int) -> NDArray[np.int32]:
+def quantize(array: NDArray[Any], bit_depth: int) -> NDArray[np.signedinteger[Any]]:
     """Return floats as stream values: rint(x * 2**(bit_depth - 1)), saturated."""
     scale = 1 << bit_depth - 1
     # Single precision has just the 24 bits that the largest values need; half has too few.
@@ -149,7 +149,7 @@ def quantize(array: NDArray[Any], bit_depth: int) -> NDArray[np.int32]:
     scaled *= scale
     np.rint(scaled, out=scaled)
     np.minimum(scaled, scale - 1, out=scaled)
-    whole: NDArray[np.int32] = scaled.astype(np.int32)
+    whole: NDArray[np.signedinteger[Any]] = scaled.astype("<i2" if bit_depth == 16 else "<i4")
     return whole
 
 

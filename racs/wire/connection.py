@@ -92,7 +92,7 @@ class _Framing:
         return self._buffer[self._end :]
 
     def _rewind(self) -> None:
-        if len(self._buffer) > _KEPT_BUFFER and self._length is None:
+        if len(self._buffer) > _KEPT_BUFFER and (self._length is None or self._skip):
             self._buffer = memoryview(bytearray(_SMALL_BUFFER))
         self._start = self._end = 0
 
