@@ -5,6 +5,7 @@ use by many threads at once.
 """
 
 import enum
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal, Self, overload
 
@@ -86,9 +87,8 @@ class Racs:
         connecting = _checked_seconds(connect_timeout, "connect_timeout")
         silence = None if timeout is None else _checked_seconds(timeout, "timeout")
         self._lists = vectors == "list"
-        self._pool = Pool(
-            lambda: connect(self._host, self._port, connecting, silence), int(pool_size)
-        )
+        make = partial(connect, self._host, self._port, connecting, silence)
+        self._pool = Pool(make, int(pool_size))
 
     def __repr__(self) -> str:
         return f"<Racs at {self._host}:{self._port}, {self._pool!r}>"

@@ -13,6 +13,7 @@ Invariants
 import os
 import select
 import socket
+import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -60,6 +61,8 @@ class Connection:
         self._broken = False
         self.outstanding = 0
         self.process = os.getpid()
+        # Also when this object is forgotten, even in a circle that the garbage collector finds.
+        self._close = weakref.finalize(self, sock.close)
         sock.settimeout(timeout)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -70,9 +73,6 @@ class Connection:
     def __repr__(self) -> str:
         state = "clean" if self.clean else f"{self.outstanding} replies due"
         return f"<Connection to {self._where}, {state}>"
-
-    def __del__(self) -> None:
-        self._socket.close()
 
     @property
     def clean(self) -> bool:
@@ -95,7 +95,7 @@ class Connection:
     def close(self) -> None:
         """Close the socket; whatever is still due is given up."""
         self._broken = True
-        self._socket.close()
+        self._close()
 
     def exchange(self, messages: Sequence[bytes]) -> list[Answer]:
         """Send requests all at once and return their answers.
