@@ -39,9 +39,7 @@ class GroupCommit:
         StorageError
             It may not: the disk failed.
         """
-        position = self._upkeep.flush()
-        if self._ahead.wanted:
-            self._short.set()
+        position = self.flush()
         if not self._always:
             return
         while self._upkeep.synced < position:
@@ -49,6 +47,19 @@ class GroupCommit:
                 raise self._failure
             self._wanted.set()
             await self._done.park()
+
+    def flush(self) -> int:
+        """Hand what was appended to the operating system; return up to where, in the log.
+
+        Raises
+        ------
+        StorageError
+            The log cannot be written.
+        """
+        position = self._upkeep.flush()
+        if self._ahead.wanted:
+            self._short.set()
+        return position
 
     async def run(self) -> None:
         """Sync the log whenever somebody waits for it, until cancelled."""

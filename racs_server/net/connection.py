@@ -14,10 +14,10 @@ Invariants
 
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -39,7 +39,9 @@ from racs.wire.replies import encode_error
 from racs_server.commands import Executor, iter_blocks
 from racs_server.config import Settings
 from racs_server.errors import RacsError, StorageError
+from racs_server.net.append import Appending
 from racs_server.net.commit import GroupCommit
+from racs_server.net.transport import Transport
 from racs_server.storage import Store
 from racs_server.values import AudioPlan
 
@@ -55,22 +57,6 @@ _LINGER = 1.0
 _LINGER_BYTES = 1 << 20
 _NULL = encode_reply(None)
 _numbers = itertools.count(1)
-
-
-class Transport(Protocol):
-    """A byte stream to a client, as `trio.SocketStream` with `receive_into` would be."""
-
-    async def receive_into(self, buffer: memoryview) -> int:
-        """Wait for bytes, put them into the buffer, return how many; 0 at the end."""
-
-    async def send_some(self, data: memoryview) -> int:
-        """Wait until the peer takes bytes, return how many it took."""
-
-    async def send_eof(self) -> None:
-        """Tell the peer that nothing more will be sent."""
-
-    def close(self) -> None:
-        """Close at once."""
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -123,8 +109,10 @@ class Connection:
         self._receiving = False
         self._ending = False
         self._began: float | None = None
+        self._due = math.inf
         self._replies: list[bytes] = []
         self._acknowledged: list[int] = []
+        self._appending: Appending | None = None
 
     def __repr__(self) -> str:
         return f"<Connection {self.number}{' ending' if self._ending else ''}>"
@@ -133,6 +121,15 @@ class Connection:
         """Finish the request under way, if any, and close."""
         self._ending = True
         if self._receiving:
+            self._scope.cancel()
+
+    def check(self, now: float) -> None:
+        """Give the client up if it is overdue; the server asks this of all, every second.
+
+        That costs a request nothing; a deadline of its own for each would cost it several
+        microseconds.
+        """
+        if now >= self._due:
             self._scope.cancel()
 
     async def run(self) -> None:
@@ -166,24 +163,20 @@ class Connection:
     async def _receive(self) -> int:
         buffer = self._wire.get_buffer()
         size = self._wire.partial
-        if size is None:
-            self._began = None
-        else:
+        if size is not None:
             if self._began is None:
                 self._began = trio.current_time()
-            allowed = self._settings.message_time + size / _TIME_PER
-            self._scope.deadline = self._began + allowed
+            self._due = self._began + self._settings.message_time + size / _TIME_PER
         self._receiving = True
-        try:
-            return await self._transport.receive_into(buffer)
-        finally:
-            self._receiving = False
-            if size is not None:
-                self._scope.deadline = float("inf")
+        count = await self._transport.receive_into(buffer)
+        self._receiving = False
+        self._due = math.inf
+        return count
 
     async def _answer_all(self) -> None:
         """Answer every request that has come whole."""
         while (event := self._wire.next_event()) is not None:
+            self._began = None
             if isinstance(event, AudioFrames):
                 self._append(event)
             elif isinstance(event, Command):
@@ -192,54 +185,51 @@ class Connection:
                 self._replies.append(encode_error("an empty message: expected a command or audio"))
             elif isinstance(event, Rejected):
                 self._replies.append(encode_error(event.reason))
-        await self._flush()
+        if self._replies:
+            await self._flush()
 
     def _append(self, event: AudioFrames) -> None:
         try:
-            with self._mistakes("an audio message"):
-                self._store.append(event.frames)
+            self._store.append(event.frames)
         except RacsError as error:
             self._replies.append(encode_error(str(error)))
+        except Exception as error:
+            self._replies.append(self._mistake(error, "an audio message"))
         else:
             self._acknowledged.append(len(self._replies))
             self._replies.append(_NULL)
 
     async def _execute(self, text: str) -> None:
         try:
-            with self._mistakes("a command"):
-                prepared = self._executor.prepare(text)
-                if prepared.blocks:
-                    await self._flush()
-                    value = await self._executor.run(prepared)
-                else:
-                    value = self._executor.run_now(prepared)
-                if isinstance(value, AudioPlan):
-                    await self._send_audio(value)
-                    return
-                reply = encode_reply(value)
+            prepared = self._executor.prepare(text)
+            if prepared.blocks:
+                await self._flush()
+                value = await self._executor.run(prepared)
+            else:
+                value = self._executor.run_now(prepared)
+            if isinstance(value, AudioPlan):
+                await self._send_audio(value)
+                return
+            reply = encode_reply(value)
         except RacsError as error:
             self._replies.append(encode_error(str(error)))
+        except (_Broken, *_LEFT):
+            raise
+        except Exception as error:
+            self._replies.append(self._mistake(error, "a command"))
         else:
             self._acknowledged.append(len(self._replies))
             self._replies.append(reply)
 
-    @contextmanager
-    def _mistakes(self, what: str) -> Iterator[None]:
-        """Turn a mistake of this program into a reply, and log it: the client lives on."""
-        try:
-            yield
-        except (RacsError, _Broken, *_LEFT):
-            raise
-        except Exception as error:
-            logger.exception("connection %d: %s failed", self.number, what)
-            raise RacsError(
-                f"internal error ({type(error).__name__}): the server's log has the particulars"
-            ) from error
+    def _mistake(self, error: Exception, what: str) -> bytes:
+        """Return the reply for a mistake of this program, and log it: the client lives on."""
+        logger.error("connection %d: %s failed", self.number, what, exc_info=error)
+        return encode_error(
+            f"internal error ({type(error).__name__}): the server's log has the particulars"
+        )
 
     async def _flush(self) -> None:
         """Send the replies gathered so far, once what they acknowledge is safe."""
-        if not self._replies:
-            return
         if self._acknowledged:
             try:
                 await self._commit.commit()
@@ -247,19 +237,18 @@ class Connection:
                 for place in self._acknowledged:
                     self._replies[place] = encode_error(str(error))
             self._acknowledged.clear()
-        data = self._replies[0] if len(self._replies) == 1 else b"".join(self._replies)
+        data = b"".join(self._replies)
         self._replies.clear()
         await self._send(data)
 
     async def _send(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
-        try:
-            while view:
-                self._scope.deadline = trio.current_time() + self._settings.send_time
-                sent = await self._transport.send_some(view)
-                view = view[sent:]
-        finally:
-            self._scope.deadline = float("inf")
+        sent = self._transport.send_now(view) if view else 0
+        while sent < len(view):
+            self._due = trio.current_time() + self._settings.send_time
+            await self._transport.wait_sendable()
+            self._due = math.inf
+            sent += self._transport.send_now(view[sent:])
 
     async def _send_audio(self, plan: AudioPlan) -> None:
         """Send a plan's samples as an ``s32v``.
@@ -289,24 +278,20 @@ class Connection:
 
     async def _give_up(self) -> None:
         """Tell a client that did not finish its message in time, if it still listens."""
-        if self._wire.partial is None:
+        if not self._receiving:
             return
-        with trio.move_on_after(_LINGER):
-            await self._transport.send_some(
-                memoryview(
-                    encode_error(
-                        "the message that was begun did not come to its end in time"
-                        f" ({self._settings.message_time:g} s, and 1 s for each 64 KiB):"
-                        " this connection is closed"
-                    )
-                )
-            )
-            await self._transport.send_eof()
+        reply = encode_error(
+            "the message that was begun did not come to its end in time"
+            f" ({self._settings.message_time:g} s, and 1 s for each 64 KiB):"
+            " this connection is closed"
+        )
+        if self._transport.send_now(memoryview(reply)) == len(reply):
+            await self._say_goodbye()
 
     async def _say_goodbye(self) -> None:
         """Let the last reply arrive: closing with unread bytes waiting would destroy it."""
         with trio.move_on_after(_LINGER):
-            await self._transport.send_eof()
+            self._transport.send_eof()
             buffer = memoryview(bytearray(1 << 16))
             for _ in range(_LINGER_BYTES // len(buffer)):
                 if not await self._transport.receive_into(buffer):

@@ -1,7 +1,6 @@
 """The listeners: clients come in, up to a limit, and are seen out in order at the end."""
 
 import logging
-import socket
 from typing import Self
 
 import trio
@@ -10,46 +9,12 @@ from racs.wire.replies import encode_error
 from racs_server.config import Settings
 from racs_server.errors import StartError
 from racs_server.net.connection import Connection, Services
+from racs_server.net.transport import SocketTransport
 
 logger = logging.getLogger(__name__)
 
 _REFUSAL_TIME = 1.0
-
-
-class SocketTransport:
-    """A client's socket.
-
-    Parameters
-    ----------
-    stream
-        The accepted connection.
-    """
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._stream = stream
-        self._socket = stream.socket
-
-    async def receive_into(self, buffer: memoryview) -> int:
-        """Wait for bytes, put them into the buffer, return how many; 0 at the end."""
-        try:
-            return await self._socket.recv_into(buffer)
-        except OSError as error:
-            raise trio.BrokenResourceError(str(error)) from error
-
-    async def send_some(self, data: memoryview) -> int:
-        """Wait until the peer takes bytes, return how many it took."""
-        try:
-            return await self._socket.send(data)
-        except OSError as error:
-            raise trio.BrokenResourceError(str(error)) from error
-
-    async def send_eof(self) -> None:
-        """Tell the peer that nothing more will be sent."""
-        await self._stream.send_eof()
-
-    def close(self) -> None:
-        """Close at once."""
-        self._socket.close()
+_WATCH_INTERVAL = 1.0
 
 
 class Server:
@@ -100,30 +65,43 @@ class Server:
 
     async def serve(self, ending: trio.Event) -> None:
         """Serve clients until `ending` is set; then let them finish, up to the deadline."""
-        async with trio.open_nursery() as nursery:
-            accepting = trio.CancelScope()
+        async with trio.open_nursery() as helpers:
+            helpers.start_soon(self._watch)
+            with trio.CancelScope() as cutting:
+                await self._serve_clients(ending, cutting)
+            if cutting.cancelled_caught:
+                logger.warning("requests under way were cut off at the deadline")
+            helpers.cancel_scope.cancel()
+
+    async def _serve_clients(self, ending: trio.Event, cutting: trio.CancelScope) -> None:
+        accepting = trio.CancelScope()
+        async with trio.open_nursery() as clients:
 
             async def accept() -> None:
                 with accepting:
                     await trio.serve_listeners(
-                        self._welcome, self._listeners, handler_nursery=nursery
+                        self._welcome, self._listeners, handler_nursery=clients
                     )
 
-            nursery.start_soon(accept)
+            clients.start_soon(accept)
             await ending.wait()
             accepting.cancel()
             for connection in self._connections:
                 connection.end()
-            nursery.cancel_scope.deadline = trio.current_time() + self._settings.shutdown_time
-        if nursery.cancel_scope.cancelled_caught:
-            logger.warning("requests under way were cut off at the deadline")
+            cutting.deadline = trio.current_time() + self._settings.shutdown_time
+
+    async def _watch(self) -> None:
+        """Look for clients that are overdue."""
+        while True:
+            await trio.sleep(_WATCH_INTERVAL)
+            now = trio.current_time()
+            for connection in self._connections:
+                connection.check(now)
 
     async def _welcome(self, stream: trio.SocketStream) -> None:
         if len(self._connections) >= self._settings.max_connections:
             await self._refuse(stream)
             return
-        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         connection = Connection(SocketTransport(stream), self._services)
         self._connections.add(connection)
         try:
