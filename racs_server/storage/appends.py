@@ -10,7 +10,6 @@ Invariants
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 
 import msgspec
 from crc32c import crc32c
@@ -236,16 +235,9 @@ class Appender:
             last.first == stream.frames
             or (last.covered < self._segment_bytes and not stream.wants_segment)
         ):
-            with ExitStack() as kept_open:
-                try:
-                    kept_open.enter_context(self._handles.use(last))
-                    fit = self._handles.load_checksums(last).covered == last.covered
-                    why = "its last part is missing"
-                except (OSError, ValueError) as error:
-                    fit, why = False, str(error)
-                if fit:
-                    last.write(take.parts)
-                    return
+            why = self._write_behind(last, take.parts)
+            if why is None:
+                return
             logger.warning("%s is not appended to: %s", last.name, why)
         segment = Segment.new(stream.folder, stream.frames, stream.format)
         try:
@@ -269,6 +261,24 @@ class Appender:
             self._fs.remove(segment.name)
         except OSError as error:
             logger.warning("%s could not be removed: %s", segment.name, error)
+
+    def _write_behind(self, segment: Segment, parts: Sequence[Buffer]) -> str | None:
+        """Write behind a segment's PCM; return why not, where it is not fit for it."""
+        try:
+            self._handles.acquire(segment)
+        except OSError as error:
+            return str(error)
+        try:
+            try:
+                covered = self._handles.load_checksums(segment).covered
+            except (OSError, ValueError) as error:
+                return str(error)
+            if covered != segment.covered:
+                return "its last part is missing"
+            segment.write(parts)
+            return None
+        finally:
+            self._handles.release(segment)
 
     def _give_back(self, stream: Stream) -> None:
         """Cut what a failed write has left behind the valid PCM: a full disk needs the room."""
