@@ -22,6 +22,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
@@ -100,6 +101,7 @@ class Recording:
 def server() -> Iterator[int]:
     """Run a server on a free port; yields the port, and ends the server in order."""
     command = [sys.executable, "-m", "racs_server", "--port", "0", "--data-dir", str(ARCHIVE)]
+    command += ["--log-level", "warning"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -114,6 +116,11 @@ def server() -> Iterator[int]:
         code = process.wait()
         if code:
             console.print(f"[red]the server ended with status {code}[/]")
+
+
+def say(text: str) -> None:
+    """Print a line; the terminal wraps it."""
+    console.print(text, soft_wrap=True)
 
 
 def progress_bar() -> Progress:
@@ -137,7 +144,9 @@ def archive(racs: Racs, recordings: Sequence[Recording]) -> float:
         for recording in recordings:
             task = progress.add_task(recording.path.name, total=round(recording.seconds))
 
-            def blocks(recording: Recording = recording, task: object = task) -> Iterator:
+            def blocks(
+                recording: Recording = recording, task: TaskID = task
+            ) -> Iterator[np.ndarray]:
                 for block in recording.blocks():
                     yield block
                     progress.advance(task, len(block) / recording.sample_rate)
@@ -192,14 +201,14 @@ def verify(racs: Racs, recordings: Sequence[Recording]) -> float:
 
 def describe(racs: Racs) -> Table:
     """Return a table of all streams, as the server describes them."""
-    table = Table("stream", "rate", "channels", "bits", "first sample (UTC)", "bytes of PCM")
+    table = Table("stream", "format", "from (UTC)", "PCM", box=None, pad_edge=False)
     for stream_id in racs.pipeline().list(pattern="*").execute():
         attributes = ("sample_rate", "channels", "bit_depth", "ref", "size")
         rate, channels, depth, ref, size = (
             racs.pipeline().info(stream_id=stream_id, attr=attr).execute() for attr in attributes
         )
-        first = f"{datetime.fromtimestamp(ref / 1000, tz=UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
-        table.add_row(stream_id, f"{rate} Hz", str(channels), str(depth), first, f"{size:,}")
+        first = f"{datetime.fromtimestamp(ref / 1000, tz=UTC):%H:%M:%S.%f}"[:-3]
+        table.add_row(stream_id, f"{rate} Hz, {channels} ch, {depth} bit", first, f"{size:,} bytes")
     return table
 
 
@@ -233,25 +242,25 @@ def main() -> None:
 
     with server() as port, Racs(port=port) as racs:
         sent = archive(racs, recordings)
-        console.print(
+        say(
             f"archived {len(recordings)} recordings, {seconds:.1f} s of audio, {megabytes:.1f} MB,"
             f" in {sent:.2f} s: {seconds / sent:.0f} times real time"
         )
         first = recordings[0]
         start, stop = first.seconds / 3, first.seconds / 2
         frames = extract_by_time(racs, first, start, stop)
-        console.print(
+        say(
             f"extracted {start:.3f} s to {stop:.3f} s of {first.stream_id} by wall-clock time:"
             f" {frames} sample frames, each as in the file"
         )
         took = verify(racs, recordings)
-        console.print(f"extracted and compared all of it in {took:.2f} s: every sample is the same")
+        say(f"extracted and compared all of it in {took:.2f} s: every sample is the same")
         console.print(describe(racs))
 
     with server() as port, Racs(port=port) as racs:
         took = verify(racs, recordings)
-        console.print(f"after a restart, compared again in {took:.2f} s: every sample is the same")
-    console.print(f"The archive is in {ARCHIVE.relative_to(ROOT)}: its WAV files open anywhere.")
+        say(f"after a restart, compared again in {took:.2f} s: every sample is the same")
+    say(f"The archive is in {ARCHIVE.relative_to(ROOT)}: its WAV files open anywhere.")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 Run ``python -m scripts.reference`` after a change to either; a test fails while it is not current.
 """
 
-import re
+from collections.abc import Callable
 from pathlib import Path
 
+from racs_server.commands import TABLE
 from racs_server.config import FIELDS, show
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -28,14 +29,30 @@ def settings_table() -> str:
     return "\n".join(rows)
 
 
-TABLES = {"settings": settings_table}
+def commands_table() -> str:
+    """Return the commands as a Markdown table."""
+    rows = ["| command | arguments | result | what it does | example |", "| --- " * 5 + "|"]
+    for spec in TABLE:
+        names = " ".join(f"`{name}`" for name in (spec.name, *spec.aliases))
+        arguments = " or ".join(
+            ", ".join(f"{param.name} ({param.kind})" for param in overload.params) or "none"
+            for overload in spec.overloads
+        )
+        example = spec.example.replace("|", "\\|")
+        rows.append(f"| {names} | {arguments} | {spec.output} | {spec.doc} | `{example}` |")
+    return "\n".join(rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {"commands": commands_table, "settings": settings_table}
 
 
 def current(text: str) -> str:
     """Return the README's text with all tables made anew."""
     for name, table in TABLES.items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        text = pattern.sub(lambda match, table=table: f"{match[1]}{table()}\n{match[2]}", text)
+        start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, _, rest = text.partition(start)
+        _, _, after = rest.partition(end)
+        text = f"{before}{start}{table()}\n{end}{after}"
     return text
 
 

@@ -1,0 +1,48 @@
+"""Every example of the README runs as it stands, but for the port; every table is current."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scripts.reference import current
+from tests.e2e.daemon import Daemon
+
+TEXT = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+EXAMPLES = dict(re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```", TEXT, re.DOTALL))
+
+
+def run(name: str, daemon: Daemon, **given: object) -> dict[str, object]:
+    code = EXAMPLES[name].replace("port=6381", f"port={daemon.port}")
+    code = code.replace("Racs()", f"Racs(port={daemon.port})")
+    names: dict[str, object] = dict(given)
+    exec(compile(code, f"README: {name}", "exec"), names)
+    return names
+
+
+def test_every_python_block_is_an_example_that_is_run_here() -> None:
+    assert len(EXAMPLES) == TEXT.count("```python")
+    here = Path(__file__).read_text(encoding="utf-8")
+    assert set(EXAMPLES) == set(re.findall(r'run\("(\w+)", daemon', here))
+
+
+def test_the_main_example(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+    data = np.random.default_rng(3).integers(-(2**15), 2**15, 44100 * 2 * 3).tolist()
+    names = run("main", daemon, data=data)
+    assert capsys.readouterr().out == "['chopin']\n44100\n"
+    result = names["res"]
+    assert isinstance(result, np.ndarray)
+    assert result.dtype == np.int32
+    assert result.tolist() == data
+
+
+def test_the_example_of_sending(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+    run("send", daemon)
+    size, error = capsys.readouterr().out.splitlines()
+    assert size == "288000"
+    assert error.startswith("there is no stream 'takes/tuesday': CREATE it, or LIST")
+
+
+def test_the_reference_is_current() -> None:
+    assert current(TEXT) == TEXT, "run: python -m scripts.reference"
