@@ -18,10 +18,14 @@ from typing import Any
 import msgspec
 
 from racs.wire import Vector
-from racs_server.values import AudioPlan
+from racs_server.values import AppendTo, AudioPlan
 
-Value = None | bool | int | float | str | list[Any] | Vector | AudioPlan
-"""What a command can result in; an `AudioPlan` stands for the samples that it describes."""
+Value = None | bool | int | float | str | list[Any] | Vector | AudioPlan | AppendTo
+"""What a command can result in.
+
+An `AudioPlan` stands for the samples that it describes, an `AppendTo` for the append mode that its
+length is the first reply of.
+"""
 
 Handler = Callable[..., Value]
 

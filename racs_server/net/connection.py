@@ -43,7 +43,7 @@ from racs_server.net.append import Appending
 from racs_server.net.commit import GroupCommit
 from racs_server.net.transport import Transport
 from racs_server.storage import Store
-from racs_server.values import AudioPlan
+from racs_server.values import AppendTo, AudioPlan
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -149,9 +149,10 @@ class Connection:
     async def _serve(self) -> None:
         while not self._ending:
             count = await self._receive()
-            self._wire.received(count)
-            if not count:
-                return
+            if count is not None:
+                self._wire.received(count)
+                if not count:
+                    return
             try:
                 await self._answer_all()
             except FramingLost as error:
@@ -160,7 +161,8 @@ class Connection:
                 await self._say_goodbye()
                 return
 
-    async def _receive(self) -> int:
+    async def _receive(self) -> int | None:
+        """Return how many bytes have come, 0 at the end; None if a report is due first."""
         buffer = self._wire.get_buffer()
         size = self._wire.partial
         if size is not None:
@@ -168,7 +170,12 @@ class Connection:
                 self._began = trio.current_time()
             self._due = self._began + self._settings.message_time + size / _TIME_PER
         self._receiving = True
-        count = await self._transport.receive_into(buffer)
+        count = None
+        if self._appending is None or self._appending.deadline is None:
+            count = await self._transport.receive_into(buffer)
+        else:
+            with trio.move_on_at(self._appending.deadline):
+                count = await self._transport.receive_into(buffer)
         self._receiving = False
         self._due = math.inf
         return count
@@ -177,7 +184,9 @@ class Connection:
         """Answer every request that has come whole."""
         while (event := self._wire.next_event()) is not None:
             self._began = None
-            if isinstance(event, AudioFrames):
+            if self._appending is not None:
+                await self._continue(self._appending, partial(self._appending.take, event))
+            elif isinstance(event, AudioFrames):
                 self._append(event)
             elif isinstance(event, Command):
                 await self._execute(event.text)
@@ -185,8 +194,23 @@ class Connection:
                 self._replies.append(encode_error("an empty message: expected a command or audio"))
             elif isinstance(event, Rejected):
                 self._replies.append(encode_error(event.reason))
+        if self._appending is not None:
+            await self._continue(self._appending, self._appending.after_read)
         if self._replies:
             await self._flush()
+
+    async def _continue(
+        self, appending: Appending, step: Callable[[], Awaitable[list[bytes]]]
+    ) -> None:
+        """Do a step of append mode; whatever goes wrong is its one error."""
+        try:
+            self._replies += await step()
+        except RacsError as error:
+            self._replies += appending.refuse(encode_error(str(error)))
+        except Exception as error:
+            self._replies += appending.refuse(self._mistake(error, "append mode"))
+        if appending.ended:
+            self._appending = None
 
     def _append(self, event: AudioFrames) -> None:
         try:
@@ -210,6 +234,9 @@ class Connection:
             if isinstance(value, AudioPlan):
                 await self._send_audio(value)
                 return
+            if isinstance(value, AppendTo):
+                self._appending = Appending(value, self._store, self._commit)
+                value = value.frames
             reply = encode_reply(value)
         except RacsError as error:
             self._replies.append(encode_error(str(error)))

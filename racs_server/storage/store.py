@@ -26,7 +26,7 @@ from typing import Protocol
 import msgspec
 
 from racs.wire import Frame, stream_hash
-from racs_server.errors import StorageError, StreamError
+from racs_server.errors import StorageError, StreamError, SyncFailedError
 from racs_server.storage import log as records
 from racs_server.storage.ahead import Ahead
 from racs_server.storage.appends import Appender, check_frames
@@ -427,6 +427,30 @@ class Store:
                     total += take.size
             self._appended_bytes += total
             return total
+
+    def make_durable(self, stream_id: str) -> int:
+        """Put all of a stream on the medium, which stays open; blocks.
+
+        Returns
+        -------
+        How many sample frames of it are durable.
+
+        Raises
+        ------
+        StreamError
+            There is no such stream.
+        StorageError
+            The disk failed to store it.
+        """
+        with self._lock:
+            stream = self._find(stream_id)
+            self.upkeep.flush()
+            frames = stream.frames
+        self._settler.sync(stream)
+        self.upkeep.sync_log()
+        if stream.poisoned is not None:
+            raise SyncFailedError(stream.poisoned)
+        return frames
 
     # ------------------------------------------------------------------ audio out
 
