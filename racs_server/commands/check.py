@@ -154,7 +154,8 @@ def _step(spec: CommandSpec, command: Command, text: str) -> Step:
     if not faults:
         raise _wrong_count(spec, command, text)
     fault = max(faults, key=lambda each: each.position)
-    hint = f"{spec.name} is written {spec.usage}" if len(spec.overloads) > 1 else fault.hint
+    written = f"{spec.name} is written {spec.usage}" if len(spec.overloads) > 1 else ""
+    hint = "; ".join(filter(None, (fault.hint, written)))
     subject = f"{command.name}, argument {fault.position + 1} ({fault.param.name})"
     raise error_at(text, command.arguments[fault.position].span, subject, fault.problem, hint)
 

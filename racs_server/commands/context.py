@@ -5,13 +5,13 @@ from typing import Protocol
 
 import msgspec
 
-from racs_server.values import AudioFormat, AudioPlan, StreamInfo
+from racs_server.values import AudioFormat, StreamInfo, StreamRange
 
 
 class Reader(Protocol):
     """The part of a store that gives audio back."""
 
-    def read(self, plan: AudioPlan) -> Iterator[memoryview]:
+    def read(self, plan: StreamRange) -> Iterator[memoryview]:
         """Yield the plan's PCM, packed, in pieces of whole samples; each is good until the next."""
 
 
@@ -41,7 +41,7 @@ class Store(Reader, Protocol):
     def ids(self) -> Iterable[str]:
         """Return all ids, unsorted; what is returned does not change any more."""
 
-    def plan(self, stream_id: str, start: int, stop: int, /) -> AudioPlan:
+    def plan(self, stream_id: str, start: int, stop: int, /) -> StreamRange:
         """Describe sample frames `start` up to but without `stop`; `StreamError` if missing."""
 
     def close_all(self) -> None:

@@ -4,6 +4,7 @@ Audio stays a description until it is sent: then it is read block by block, so t
 takes no more memory than a short one.
 """
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,9 +12,10 @@ import numpy.typing as npt
 
 from racs.wire.replies import MAX_BIN
 from racs_server.audio import pcm
+from racs_server.audio.render import render
 from racs_server.commands.context import Reader
 from racs_server.errors import LimitError
-from racs_server.values import AudioPlan
+from racs_server.values import AudioPlan, StreamRange
 
 SAMPLE_BYTES = 4
 """Bytes of a sample in a reply (``s32v``), whatever the stream's bit depth."""
@@ -29,18 +31,20 @@ def iter_blocks(store: Reader, plan: AudioPlan) -> Iterator[npt.NDArray[np.int32
     plan
         What to read.
 
-    Yields
-    ------
-    array, shape (samples,), dtype int32
+    Returns
+    -------
+    iterator of arrays, shape (samples,), dtype int32
         Interleaved samples with their values; together exactly ``plan.samples``. None is empty.
 
     Raises
     ------
     RacsError
-        The stream is gone, damaged, or cannot be read.
+        By its steps: a stream is gone, damaged, or cannot be read.
     """
-    for packed in store.read(plan):
-        yield pcm.unpack(packed, plan.format.bit_depth)
+    if isinstance(plan, StreamRange):
+        # pieces as large as the store's: fewer steps, each of which may cost a change of threads
+        return (pcm.unpack(packed, plan.format.bit_depth) for packed in store.read(plan))
+    return render(plan, store.read)
 
 
 def check_reply_size(plan: AudioPlan) -> None:
@@ -56,11 +60,20 @@ def check_reply_size(plan: AudioPlan) -> None:
     rate = plan.format.sample_rate
     most = MAX_BIN // SAMPLE_BYTES // plan.format.channels
     raise LimitError(
-        f"{_clock(-(-plan.frames // rate))} of {plan.stream_id!r} was asked for, but one reply"
+        f"{_clock(-(-plan.frames // rate))} of {described(plan)} was asked for, but one reply"
         f" holds at most {_clock(most // rate)} at {plan.format} (4 GiB of 32-bit samples): ask for"
         " ranges of at most that length, one after the other; where one ends with the time with"
         " which the next begins, they join without gap or overlap"
     )
+
+
+def described(plan: AudioPlan) -> str:
+    """Return the names of the streams that a plan reads, for people."""
+    names = dict.fromkeys(repr(leaf.stream_id) for leaf in plan.leaves())
+    return ", ".join(itertools.islice(names, _NAMED)) + (" ..." if len(names) > _NAMED else "")
+
+
+_NAMED = 3
 
 
 def _clock(seconds: int) -> str:

@@ -9,7 +9,7 @@ from racs_server.storage.checksums import BLOCK
 from racs_server.storage.handles import Handles
 from racs_server.storage.segment import DamagedBlock, Segment
 from racs_server.storage.stream import Stream
-from racs_server.values import AudioPlan, format_instant
+from racs_server.values import StreamRange, format_instant
 
 
 def damage_error(stream: Stream, segment: Segment, start: int, stop: int, why: str) -> DamageError:
@@ -35,7 +35,10 @@ def known_damage(stream: Stream, start: int, stop: int) -> DamageError | None:
 
 
 def read_plan(
-    plan: AudioPlan, find: Callable[[AudioPlan], Stream], handles: Handles, lock: threading.RLock
+    plan: StreamRange,
+    find: Callable[[StreamRange], Stream],
+    handles: Handles,
+    lock: threading.RLock,
 ) -> Iterator[memoryview]:
     """Yield the PCM that a plan describes, packed, in pieces of whole sample frames.
 

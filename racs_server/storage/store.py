@@ -47,7 +47,7 @@ from racs_server.storage.stream import (
     folder_name,
 )
 from racs_server.storage.upkeep import Upkeep, disk_error
-from racs_server.values import AudioFormat, AudioPlan, StreamInfo
+from racs_server.values import AudioFormat, StreamInfo, StreamRange
 
 logger = logging.getLogger(__name__)
 
@@ -454,7 +454,7 @@ class Store:
 
     # ------------------------------------------------------------------ audio out
 
-    def plan(self, stream_id: str, start: int, stop: int) -> AudioPlan:
+    def plan(self, stream_id: str, start: int, stop: int) -> StreamRange:
         """Describe a range of a stream.
 
         Parameters
@@ -477,9 +477,9 @@ class Store:
             stop = min(max(stop, start), stream.frames)
             if (damage := known_damage(stream, start, stop)) is not None:
                 raise damage
-            return AudioPlan(stream_id, stream.serial, start, stop, stream.format)
+            return StreamRange(stream_id, stream.serial, start, stop, stream.format)
 
-    def read(self, plan: AudioPlan) -> Iterator[memoryview]:
+    def read(self, plan: StreamRange) -> Iterator[memoryview]:
         """Yield the PCM that a plan describes; blocks, and may be run in any thread.
 
         Yields
@@ -498,7 +498,7 @@ class Store:
         """
         return read_plan(plan, self._planned, self._handles, self._lock)
 
-    def _planned(self, plan: AudioPlan) -> Stream:
+    def _planned(self, plan: StreamRange) -> Stream:
         stream = self._find(plan.stream_id)
         if stream.serial != plan.serial:
             raise StreamError(f"stream {plan.stream_id!r} was deleted and made anew meanwhile")

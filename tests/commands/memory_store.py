@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from racs_server.audio import pcm
 from racs_server.errors import RequestError, StreamError
-from racs_server.values import AudioFormat, AudioPlan, StreamInfo
+from racs_server.values import AudioFormat, StreamInfo, StreamRange
 
 PIECE = 512 << 10
 
@@ -71,11 +71,11 @@ class MemoryStore:
     def ids(self) -> list[str]:
         return list(self.streams)
 
-    def plan(self, stream_id: str, start: int, stop: int) -> AudioPlan:
+    def plan(self, stream_id: str, start: int, stop: int) -> StreamRange:
         stream = self._find(stream_id)
-        return AudioPlan(stream_id, stream.serial, start, stop, stream.format)
+        return StreamRange(stream_id, stream.serial, start, stop, stream.format)
 
-    def read(self, plan: AudioPlan) -> Iterator[memoryview]:
+    def read(self, plan: StreamRange) -> Iterator[memoryview]:
         frame = plan.format.frame_bytes
         piece = PIECE // frame * frame
         data = memoryview(self._find(plan.stream_id).pcm)[plan.start * frame : plan.stop * frame]

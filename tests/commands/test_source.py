@@ -5,7 +5,7 @@ import pytest
 
 from racs_server.commands import check_reply_size, iter_blocks
 from racs_server.errors import LimitError
-from racs_server.values import AudioFormat, AudioPlan
+from racs_server.values import AudioFormat, StreamRange
 from tests.commands.memory_store import PIECE, MemoryStore
 
 
@@ -33,9 +33,9 @@ def test_an_empty_plan_has_no_blocks() -> None:
 def test_the_longest_reply() -> None:
     stereo = AudioFormat(44100, 2, 16)
     most = (2**32 - 1) // 8
-    check_reply_size(AudioPlan("chopin", 1, 5, 5 + most, stereo))
+    check_reply_size(StreamRange("chopin", 1, 5, 5 + most, stereo))
     with pytest.raises(LimitError) as caught:
-        check_reply_size(AudioPlan("chopin", 1, 5, 5 + most + 1, stereo))
+        check_reply_size(StreamRange("chopin", 1, 5, 5 + most + 1, stereo))
     assert str(caught.value).startswith(
         "3:22:54 of 'chopin' was asked for, but one reply holds at most 3:22:53 at 44100 Hz,"
         " 2 channels, 16 bit (4 GiB of 32-bit samples): ask for ranges of at most that length"
