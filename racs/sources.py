@@ -23,7 +23,7 @@ import array as arrays
 import io
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -36,16 +36,7 @@ from racs.pcm import StreamFormat, check_values, out_of_range, to_pcm
 if TYPE_CHECKING:
     from soundfile import SoundFile
 
-Samples = (
-    list[int]
-    | tuple[int, ...]
-    | NDArray[Any]
-    | bytes
-    | bytearray
-    | memoryview
-    | str
-    | os.PathLike[str]
-)
+Samples = Sequence[int] | NDArray[Any] | bytes | bytearray | memoryview | str | os.PathLike[str]
 PcmData = Samples | Iterable[Samples]
 """What audio may be given as; see `racs.client.Racs.stream`."""
 

@@ -5,6 +5,7 @@ scripts: `replies` maps command texts to what is sent back instead, `on_audio` s
 message first, after `most_bytes` a connection is ended.
 """
 
+import os
 import re
 import socket
 import threading
@@ -16,6 +17,12 @@ from racs.wire import AudioFrames, Command, Event, Rejected, ServerConnection, s
 from racs.wire.replies import Value, encode_error, encode_reply
 
 NOT_OPEN = "Stream is closed or currently in use."
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Give way to other threads until something has come about."""
+    while not condition():
+        os.sched_yield()
 
 
 class HangUp(Exception):
@@ -126,10 +133,21 @@ class FakeServer:
                     wire.received(count)
                     while (event := wire.next_event()) is not None:
                         sock.sendall(self._answer(event))
-            except HangUp as last:
-                sock.sendall(last.last)
+            except HangUp as error:
+                if error.last:
+                    self._hang_up(sock, error.last)
             except OSError:
                 return
+
+    def _hang_up(self, sock: socket.socket, last: bytes) -> None:
+        """Send last words so that they arrive: closing while bytes come in may destroy them."""
+        sock.sendall(last)
+        sock.shutdown(socket.SHUT_WR)
+        try:
+            while sock.recv(1 << 20):
+                continue
+        except OSError:
+            return
 
     def _answer(self, event: Event) -> bytes:
         with self._lock:

@@ -25,7 +25,7 @@ from racs.connection import Connection
 from racs.wire import Vector, encode_reply, vector_head
 from racs.wire.replies import encode_error
 
-from .fake_server import FakeServer, HangUp
+from .fake_server import FakeServer, HangUp, until
 
 # --- values ---
 
@@ -112,8 +112,11 @@ def test_error_before_hanging_up(server: FakeServer, r: Racs) -> None:
     server.replies["INFO 'a' 'sample_rate'"] = refuse
     with pytest.raises(RacsServerError, match="too many connections"):
         r.execute_command("PING")
+    if idle := r._pool._slots.idle:
+        until(idle[0].readable)
     with pytest.raises(RacsServerError, match="too many connections"):
         r.stream("a", pcm_data=[1, 2])
+    assert r.statistics().idle == 0
     del server.replies["PING"]
     assert r.execute_command("PING") == "PONG"
 

@@ -14,16 +14,10 @@ from racs import Racs, RacsClosed, RacsConnectionError, RacsServerError
 from racs.pool import Handover, Move, Slots
 from racs.wire import encode_reply
 
-from .fake_server import FakeServer, HangUp
+from .fake_server import FakeServer, HangUp, until
 
 NULL = encode_reply(None)
 PONG = encode_reply("PONG")
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Give way to other threads until something has come about."""
-    while not condition():
-        os.sched_yield()
 
 
 def null_after(gate: threading.Event) -> Callable[[], bytes]:
