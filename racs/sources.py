@@ -221,14 +221,17 @@ class FileSource:
             self._bits = self._check(file)
 
     def _open(self) -> "SoundFile":
-        import soundfile  # here: it takes long to import, and most callers have no files
+        # here: it takes long to import, and most callers have no files
+        import soundfile
+
+        from racs.files import SequentialFile
 
         if not self._path.is_file():
             raise RacsValueError(
                 f"there is no audio file {str(self._path)!r}; text is taken as a path"
             )
         try:
-            return soundfile.SoundFile(self._path)
+            return SequentialFile(self._path)
         except (soundfile.SoundFileError, TypeError) as error:
             raise RacsValueError(
                 f"{str(self._path)!r} cannot be read as audio: {error}; WAV, FLAC, AIFF, OGG and"

@@ -72,6 +72,22 @@ def test_a_recording_comes_back_sample_for_sample(daemon: Daemon, path: Path) ->
     assert np.array_equal(stored, values)
 
 
+def test_an_mp3_goes_in_as_a_decoder_reads_it_in_one_go(daemon: Daemon, tmp_path: Path) -> None:
+    """Reading an MP3 block by block must not restart its decoder at every block."""
+    path = tmp_path / "tone.mp3"
+    tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(48000 * 20) / 48000)
+    with soundfile.SoundFile(path, "w", 48000, 2, format="MP3") as file:
+        for start in range(0, len(tone), 48000):
+            file.write(np.stack([tone, tone], axis=1)[start : start + 48000].astype(np.float32))
+    decoded, _ = soundfile.read(path)
+    expected = np.clip(np.rint(decoded * 2.0**23), -(2**23), 2**23 - 1)
+    with daemon.client() as racs:
+        racs.execute_command("CREATE 'mp3' 48000 2 24")
+        racs.stream("mp3").chunk_size(1200).batch_size(7).execute(path)
+        got = racs.execute_command("EXTRACT 'mp3' 0 9999999999999")
+    assert np.array_equal(got, expected.ravel())
+
+
 def test_a_restart_keeps_everything(tmp_path: Path) -> None:
     values = np.arange(-30000, 30000, dtype=np.int16)
     with Daemon(tmp_path / "archive") as daemon, daemon.client() as racs:
