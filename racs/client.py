@@ -165,6 +165,9 @@ class Racs:
         closes it afterwards. Messages are sent without waiting for each to be acknowledged. Nothing
         is ever sent a second time.
 
+        Each call is a session: the stream takes no other one's audio until it is closed. What comes
+        bit by bit is given as one iterator.
+
         Parameters
         ----------
         stream_id

@@ -21,6 +21,9 @@ from racs.pcm import StreamFormat
 from racs.wire import frame_header, gather_batch, gather_single, stream_hash
 from racs.wire.events import Buffer
 
+NOT_OURS = "Stream is closed or currently in use"
+"""How the server refuses audio for a stream that is not, or no longer, this sender's."""
+
 _WINDOW_BYTES = 8 << 20
 _WINDOW_MESSAGES = 32
 
@@ -170,6 +173,11 @@ class Sender:
         if self._refusal is None:
             return
         text = f"{self._refusal} ({self._account()}; sending was stopped)"
+        if NOT_OURS in text and not self._bytes_acknowledged:
+            text += (
+                ". Each call of stream() is a sender of its own: between two of them the stream has"
+                " to be closed and opened; what comes bit by bit can be given as one iterator"
+            )
         refusal = RacsServerError(text)
         refusal.acknowledged = self.acknowledged
         raise refusal from None

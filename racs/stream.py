@@ -18,7 +18,7 @@ from racs.commands import checked_int, checked_text, command
 from racs.errors import RacsException, RacsServerError, RacsValueError
 from racs.pcm import StreamFormat
 from racs.pool import Pool
-from racs.sender import Compress, Packer, Sender
+from racs.sender import NOT_OURS, Compress, Packer, Sender
 from racs.sources import PcmData, Source, open_source
 from racs.wire import MAX_BLOCK, MAX_FRAMES, encode_command
 
@@ -28,8 +28,6 @@ DEFAULT_LEVEL = 3
 _MAX_MESSAGE = 64 << 20
 _FRAME_OVERHEAD = 64
 """More than header, msgpack and length prefix together add to a block, in bytes."""
-_NOT_OURS = "Stream is closed or currently in use"
-"""How the server refuses audio for a stream that is not, or no longer, this sender's."""
 
 
 class SendSettings(msgspec.Struct, frozen=True):
@@ -203,7 +201,7 @@ class StreamBuilder:
         try:
             sent = send_source(self._pool, target, source, chunk, self._settings)
         except BaseException as error:
-            if not (isinstance(error, RacsServerError) and _NOT_OURS in str(error)):
+            if not (isinstance(error, RacsServerError) and NOT_OURS in str(error)):
                 self._close_after(error)
             raise
         self._command("CLOSE")

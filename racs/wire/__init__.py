@@ -19,7 +19,15 @@ from racs.wire.frames import (
     parse_audio,
     stream_hash,
 )
-from racs.wire.replies import VECTOR_DTYPES, Vector, decode_reply, encode_reply, vector_head
+from racs.wire.replies import (
+    VECTOR_DTYPES,
+    NotAVector,
+    Vector,
+    VectorStart,
+    decode_reply,
+    encode_reply,
+    vector_head,
+)
 
 __all__ = [
     "MAX_BLOCK",
@@ -33,10 +41,12 @@ __all__ = [
     "Frame",
     "FramingLost",
     "Limits",
+    "NotAVector",
     "Rejected",
     "Reply",
     "ServerConnection",
     "Vector",
+    "VectorStart",
     "WireError",
     "decode_reply",
     "encode_batch",

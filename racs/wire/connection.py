@@ -23,6 +23,7 @@ import numpy as np
 from racs.wire.errors import FramingLost, WireError
 from racs.wire.events import AudioFrames, Command, EndOfStream, Event, Rejected, Reply
 from racs.wire.frames import MAGIC, MAX_FRAMES, parse_audio
+from racs.wire.replies import VECTOR_HEAD, VectorStart, parse_vector_head
 
 PREFIX = 8
 _PEEK = 64
@@ -83,13 +84,16 @@ class _Framing:
     def get_buffer(self) -> memoryview:
         """Return where the next bytes are to be written; all earlier events are void."""
         held = self._end - self._start
-        message = 0 if self._skip else PREFIX if self._length is None else self._length
-        wanted = max(message, held + 1)
+        wanted = max(self._wanted(), held + 1)
         if not held:
             self._rewind()
         if self._start + wanted > len(self._buffer):
             self._make_room(wanted)
         return self._buffer[self._end :]
+
+    def _wanted(self) -> int:
+        """Return how many bytes have to lie in the buffer at once, for what is under way."""
+        return 0 if self._skip else PREFIX if self._length is None else self._length
 
     def _rewind(self) -> None:
         if len(self._buffer) > _KEPT_BUFFER and (self._length is None or self._skip):
@@ -242,6 +246,56 @@ class ClientConnection(_Framing):
 
     def __init__(self) -> None:
         super().__init__(self.MAX_REPLY)
+        self._piecewise = False
+
+    def _wanted(self) -> int:
+        if self._piecewise and self._length is not None and not self._skip:
+            return min(self._length, VECTOR_HEAD)
+        return super()._wanted()
+
+    def begin_vector(self) -> VectorStart | None:
+        """Read the head of the next reply, a vector, whose elements `take_elements` then gives.
+
+        So that a vector's length costs no memory. Call it from before the reply's first byte on.
+
+        Returns
+        -------
+        The head, or None while its bytes have not come.
+
+        Raises
+        ------
+        NotAVector
+            The reply is something else: `next_event` gives it.
+        WireError
+            It is no reply.
+        """
+        self._piecewise = True
+        length = self._read_length()
+        if length is None or self._end - self._start < min(length, VECTOR_HEAD):
+            return None
+        self._piecewise = False
+        head = bytes(self._buffer[self._start : min(self._start + VECTOR_HEAD, self._end)])
+        start = parse_vector_head(head, length)
+        self._start += length - start.size
+        self._skip = start.size
+        if not start.size:
+            self._length = None
+        return start
+
+    def take_elements(self, most: int) -> memoryview | None:
+        """Return some more bytes of the vector under way; None if none have come.
+
+        Good until the next call of `get_buffer`, as the memory of all events.
+        """
+        count = min(self._skip, self._end - self._start, most)
+        if not count:
+            return None
+        piece = self._buffer[self._start : self._start + count]
+        self._start += count
+        self._skip -= count
+        if not self._skip:
+            self._length = None
+        return piece
 
     def next_event(self) -> Reply | None:
         """Return the next reply, or None while its bytes have not come.

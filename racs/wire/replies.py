@@ -102,6 +102,48 @@ def vector_head(type_: str, size: int) -> bytes:
     return (len(head) + size).to_bytes(8, "little") + head
 
 
+VECTOR_HEAD = 11
+"""The most bytes that come before a vector's elements."""
+
+
+class VectorStart(msgspec.Struct, frozen=True):
+    """What the head of a vector's reply says: the type, and how many bytes of elements follow."""
+
+    type: str
+    size: int
+
+
+class NotAVector(WireError):
+    """A reply that is something else than a vector."""
+
+
+def parse_vector_head(head: Buffer, length: int) -> VectorStart:
+    """Read the first bytes of a reply as the head of a vector; the inverse of `vector_head`.
+
+    Parameters
+    ----------
+    head
+        The first `VECTOR_HEAD` bytes, or all if there are fewer.
+    length
+        The whole reply's length.
+
+    Raises
+    ------
+    NotAVector
+        The reply is something else.
+    """
+    for name in VECTOR_DTYPES:
+        start = b"\x92" + _encode(name)
+        if bytes(head[: len(start)]) == start:
+            for marker, width in ((0xC4, 1), (0xC5, 2), (0xC6, 4)):
+                if head[len(start) : len(start) + 1] == bytes([marker]):
+                    at = len(start) + 1
+                    size = int.from_bytes(head[at : at + width], "big")
+                    if at + width + size == length:
+                        return VectorStart(name, size)
+    raise NotAVector("the reply is no vector")
+
+
 def decode_reply(payload: Buffer) -> Value:
     """Unpack a reply; a `Vector`'s data is a view of the payload.
 

@@ -43,7 +43,7 @@ def test_older_call_sends_to_a_stream_that_is_open(server: FakeServer, r: Racs) 
     assert stream.messages == [13]
     assert len(stream.sessions) == 1
     assert r.stream("chopin", pcm_data=NOISE[:5].ravel().tolist()) == 5
-    assert len(stream.sessions) == 2, "each call is a session"
+    assert len(stream.sessions) == 2, "each call is a sender of its own"
     assert audio_commands(server) == []
     assert server.accepted == 1
 
@@ -273,6 +273,7 @@ def test_stream_that_is_not_open(server: FakeServer, r: Racs) -> None:
     with pytest.raises(RacsServerError, match=r"^Stream is closed or currently in use") as caught:
         r.stream("a", pcm_data=NOISE)
     assert caught.value.acknowledged == 0
+    assert "Each call of stream() is a sender of its own" in str(caught.value)
 
 
 def test_newer_call_closes_after_a_refusal(server: FakeServer, r: Racs) -> None:
