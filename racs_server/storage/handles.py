@@ -1,7 +1,8 @@
 """A bounded cache of open segment files: ten thousand streams do not need ten thousand files open.
 
-A file that somebody uses, or of which something waits for a sync (closing it could hide the sync's
-failure), stays open; so the bound can be passed for as long as that lasts.
+A file that somebody uses stays open, and so does one of which something waits for a sync, for
+closing it could hide the sync's failure. With twice as many files open as there should be, these are
+synced on the spot and closed: whoever brings more is slowed down to what the disk can do.
 """
 
 import threading
@@ -101,9 +102,20 @@ class Handles:
             self._open.clear()
 
     def _evict(self) -> None:
+        """Close what may be closed; where far too many files wait for their sync, sync some."""
         surplus = len(self._open) - self._limit
         idle = (segment for segment in self._open if not (segment.users or segment.dirty))
         for segment in list(islice(idle, surplus)):
+            del self._open[segment]
+            self._close(segment)
+        surplus = len(self._open) - 2 * self._limit
+        unused = (segment for segment in self._open if not segment.users)
+        for segment in list(islice(unused, max(surplus, 0))):
+            try:
+                if segment.file is not None:
+                    segment.file.sync()
+            except OSError as error:
+                segment.sync_error = error
             del self._open[segment]
             self._close(segment)
 

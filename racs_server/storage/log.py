@@ -249,7 +249,6 @@ class CommitLog:
     def _allocate(self, capacity: int) -> tuple[File, int]:
         """Make the file with the next number, all zeros but its header."""
         name = self._name(self._sequence + 1)
-        self._fs.make_folder(FOLDER)
         file = self._fs.open(name, create=True)
         try:
             file.allocate(capacity)

@@ -28,6 +28,7 @@ from racs_server.storage.catalog import Catalog
 from racs_server.storage.checksums import BLOCK, Checksums
 from racs_server.storage.fs import FileSystem
 from racs_server.storage.handles import Handles
+from racs_server.storage.log import FOLDER as LOG
 from racs_server.storage.log import Appended, Closed, Created, Deleted, LogReader, Opened, Record
 from racs_server.storage.segment import MAX_PCM, Segment
 from racs_server.storage.settle import Settler, trim
@@ -126,8 +127,9 @@ def recover(fs: FileSystem, catalog: Catalog, handles: Handles, settler: Settler
             fs.remove(name)
     for name in fs.list(TRASH):
         fs.remove_tree(f"{TRASH}/{name}")
-    if fs.make_folder(TRASH):
-        fs.sync_folder("")
+    fs.make_folder(TRASH)
+    fs.make_folder(LOG)
+    fs.sync_folder("")
     report.streams = len(streams)
     return Recovered(list(streams.values()), report, reader.next_sequence)
 
@@ -247,7 +249,7 @@ class _Replay:
                     f"stream.json of {stream.id!r}: {error}. Its sessions are lost"
                 )
             fresh = stream
-            fresh.sessions, fresh.is_new = [], True
+            fresh.sessions = []
         if fresh.serial != serial:
             self._report.notes.append(
                 f"{stream.folder} is not of stream {stream.id!r}: moved to"
@@ -257,7 +259,8 @@ class _Replay:
             if fresh.serial in self._streams:
                 del self._streams[fresh.serial]
             fresh = stream
-            fresh.frames, fresh.sessions, fresh.is_new = 0, [], True
+            fresh.frames, fresh.sessions = 0, []
+        fresh.is_new = True
         self._streams[serial] = fresh
         self._settled[fresh] = fresh.frames
         fresh.load_segments(self._fs, beyond=True)
@@ -276,6 +279,7 @@ class _Replay:
 
     def _append(self, stream: Stream, record: Appended) -> None:
         if record.position + record.count <= self._settled[stream]:
+            self._opened.discard(stream)
             return
         if stream in self._ended or record.position != stream.frames:
             self._drop(stream, record, "what should lie before it is not there")

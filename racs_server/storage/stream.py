@@ -144,7 +144,7 @@ class Stream:
         self.fenced: bytes | None = None
         self.poisoned: str | None = None
         self.is_new = False
-        """There is no ``stream.json`` yet."""
+        """Its folder may not be on the medium yet."""
         self.deleted = False
         self.wants_segment = False
         """The next audio goes into a new segment."""

@@ -84,6 +84,7 @@ class Upkeep:
             The log cannot be written: nothing more is taken until the server is started anew.
         """
         with self._lock:
+            self.check()
             try:
                 return self._log.flush()
             except OSError as error:
@@ -117,6 +118,8 @@ class Upkeep:
         StorageError
             The log cannot be synced: nothing more is taken until the server is started anew.
         """
+        # Once a sync has failed, the next may call a success what was never stored.
+        self.check()
         try:
             self._log.sync()
         except OSError as error:

@@ -153,8 +153,8 @@ class SimulatedDisk:
     ----------
     operations
         What was done since the last crash or kill.
-    faults
-        What fails.
+    faults, fault_hits
+        What fails, and how often something has failed.
     halt_in
         After how many operations the process ends, or None.
     capacity
@@ -177,6 +177,7 @@ class SimulatedDisk:
         self.capacity: int | None = None
         self.hook: Callable[[Operation], None] | None = None
         self.open_files = 0
+        self.fault_hits = 0
 
     def __repr__(self) -> str:
         return f"<SimulatedDisk {len(self.operations)} operations, {self._journal!r}>"
@@ -253,6 +254,7 @@ class SimulatedDisk:
             self.operations.append(operation)
             for fault in self.faults:
                 if fault.hits(operation):
+                    self.fault_hits += 1
                     return OSError(fault.error, os.strerror(fault.error)), fault.keep
         return None, 0
 
