@@ -61,8 +61,8 @@ class Segment:
         "format",
         "is_new",
         "name",
-        "sync_error",
         "suspect",
+        "sync_error",
         "unsettled",
         "users",
     )

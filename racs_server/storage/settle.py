@@ -156,6 +156,10 @@ class Settler:
         self, stream: Stream, segment: Segment, covered: int, checks: list[int]
     ) -> None:
         assert segment.file is not None
+        if segment.sync_error is not None:
+            error, segment.sync_error = segment.sync_error, None
+            segment.suspect = True
+            raise error
         if segment.suspect:
             _write_again(segment, covered, checks)
         segment.suspect = True
