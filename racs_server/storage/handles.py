@@ -1,8 +1,8 @@
 """A bounded cache of open segment files: ten thousand streams do not need ten thousand files open.
 
 A file that somebody uses stays open, and so does one of which something waits for a sync, for
-closing it could hide the sync's failure. With twice as many files open as there should be, these are
-synced on the spot and closed: whoever brings more is slowed down to what the disk can do.
+closing it could hide the sync's failure. With twice as many files open as there should be, such
+ones are synced on the spot and closed: whoever brings more is slowed down to what the disk can do.
 """
 
 import threading
