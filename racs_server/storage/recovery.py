@@ -81,9 +81,18 @@ class RecoveryReport(msgspec.Struct):
 
 
 class Recovered(msgspec.Struct):
-    """The outcome: all streams, the report, and the number for the next log file."""
+    """The outcome: all streams, the report, and the numbers that are taken.
+
+    Attributes
+    ----------
+    last_serial
+        No serial that is found anywhere, be it of a deleted stream, is larger.
+    next_sequence
+        The number for the next log file.
+    """
 
     streams: list[Stream]
+    last_serial: int
     report: RecoveryReport
     next_sequence: int
 
@@ -96,17 +105,20 @@ def recover(fs: FileSystem, catalog: Catalog, handles: Handles, settler: Settler
     StorageError
         What was found could not be settled; nothing has been thrown away.
     """
+    for folder in (TRASH, LOG):
+        fs.make_folder(folder)
+    fs.sync_folder("")
     reader = LogReader(fs)
     report = RecoveryReport(clean=not reader.files and catalog.replaced is None)
     streams = {stream.serial: stream for stream in catalog.load()}
+    deleted = {int(name) for name in fs.list(TRASH) if name.isdecimal()}
     if not report.clean:
         if catalog.replaced is not None:
             report.notes.append(f"the catalogue was made anew ({catalog.replaced})")
         # Until all is settled the log is relied on; a kill left it where a power cut can take it.
         reader.sync()
         known = set(streams)
-        deleted = {record.serial for record in reader if isinstance(record, Deleted)}
-        deleted.update(int(name) for name in fs.list(TRASH) if name.isdecimal())
+        deleted |= {record.serial for record in reader if isinstance(record, Deleted)}
         for serial in deleted & known:
             del streams[serial]
         _compare_folders(fs, streams, deleted, report)
@@ -125,13 +137,14 @@ def recover(fs: FileSystem, catalog: Catalog, handles: Handles, settler: Settler
         catalog.apply({*changed, *added}, known - set(streams))
         for name in reader.files:
             fs.remove(name)
+        # Before the trash is emptied: it may be all that says that a stream of the log is deleted.
+        fs.sync_folder(LOG)
     for name in fs.list(TRASH):
         fs.remove_tree(f"{TRASH}/{name}")
-    fs.make_folder(TRASH)
-    fs.make_folder(LOG)
-    fs.sync_folder("")
+    fs.sync_folder(TRASH)
     report.streams = len(streams)
-    return Recovered(list(streams.values()), report, reader.next_sequence)
+    last_serial = max(deleted | streams.keys(), default=0)
+    return Recovered(list(streams.values()), last_serial, report, reader.next_sequence)
 
 
 def _compare_folders(

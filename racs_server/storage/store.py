@@ -149,7 +149,7 @@ class Store:
         self.report: RecoveryReport = recovered.report
         self._by_id = {stream.id: stream for stream in recovered.streams}
         self._by_hash = {stream_hash(stream.id): stream for stream in recovered.streams}
-        self._last_serial = max((stream.serial for stream in recovered.streams), default=0)
+        self._last_serial = recovered.last_serial
         self._log = CommitLog(fs, recovered.next_sequence, self.options.log_bytes)
         self.ahead = Ahead(self._handles, self.options.segment_bytes)
         self._appender = Appender(

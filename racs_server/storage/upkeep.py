@@ -22,7 +22,7 @@ from racs_server.storage.fs import FileSystem
 from racs_server.storage.handles import Handles
 from racs_server.storage.log import CommitLog
 from racs_server.storage.settle import Settler
-from racs_server.storage.stream import Stream
+from racs_server.storage.stream import TRASH, Stream
 
 logger = logging.getLogger(__name__)
 
@@ -166,6 +166,9 @@ class Upkeep:
             failed = self._settler.for_each(touched, self._settler.settle)
             settled = [stream for stream in touched if stream not in failed and not stream.deleted]
             try:
+                if deleted:
+                    # Nothing may be left of a serial when the log has forgotten it.
+                    self._fs.sync_folder(TRASH)
                 self._catalog.apply(settled, [stream.serial for stream in deleted])
             except (OSError, sqlite3.Error) as error:
                 with self._lock:
