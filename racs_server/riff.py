@@ -83,6 +83,22 @@ def segment_header(
     return b"RIFF" + size.to_bytes(4, "little") + body
 
 
+def wav_header(pcm: Pcm, data_bytes: int) -> bytes:
+    """Return the header of a plain WAV file: 44 bytes for one or two channels, 68 for more.
+
+    Parameters
+    ----------
+    pcm
+        The format.
+    data_bytes
+        How many bytes of PCM follow. An odd number of them is followed by a zero byte, which is
+        part of the file but not of the PCM.
+    """
+    body = b"WAVE" + _chunk(b"fmt ", _fmt(pcm)) + b"data" + data_bytes.to_bytes(4, "little")
+    size = len(body) + data_bytes + data_bytes % 2
+    return b"RIFF" + size.to_bytes(4, "little") + body
+
+
 def _chunk(name: bytes, body: bytes) -> bytes:
     return name + len(body).to_bytes(4, "little") + body
 

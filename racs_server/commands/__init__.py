@@ -1,6 +1,7 @@
 """The commands: the one table of them, its checks, the handlers, and what runs them."""
 
 from racs_server.commands.context import Context, Reader, Store
+from racs_server.commands.encoding import Encoding
 from racs_server.commands.executor import Executor, Prepared
 from racs_server.commands.source import check_reply_size, iter_blocks
 from racs_server.commands.spec import CommandSpec, CommandTable, Param, Value
@@ -11,6 +12,7 @@ __all__ = [
     "CommandSpec",
     "CommandTable",
     "Context",
+    "Encoding",
     "Executor",
     "Param",
     "Prepared",

@@ -22,11 +22,12 @@ import trio
 from racs_server.commands.cache import Cache
 from racs_server.commands.check import Step, check
 from racs_server.commands.context import Context, Store
+from racs_server.commands.encoding import check_encoded_size
 from racs_server.commands.source import check_reply_size
 from racs_server.commands.spec import CommandTable, Value
 from racs_server.commands.table import TABLE
 from racs_server.lang import parse
-from racs_server.values import AudioPlan
+from racs_server.values import AudioPlan, EncodedPlan
 
 _T = TypeVar("_T")
 
@@ -126,7 +127,8 @@ class Executor:
 
         Returns
         -------
-        The last command's result; an `AudioPlan` is for `iter_blocks`, and fits into one reply.
+        The last command's result; an `AudioPlan` is for `iter_blocks`, an
+        `EncodedPlan` for `Encoding`, and both fit into one reply.
 
         Raises
         ------
@@ -191,4 +193,6 @@ class Executor:
 def _finished(value: Value) -> Value:
     if isinstance(value, AudioPlan):
         check_reply_size(value)
+    elif isinstance(value, EncodedPlan):
+        check_encoded_size(value)
     return value

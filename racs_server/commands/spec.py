@@ -18,13 +18,13 @@ from typing import Any
 import msgspec
 
 from racs.wire import Vector
-from racs_server.values import AppendTo, AudioPlan
+from racs_server.values import AppendTo, AudioPlan, EncodedPlan
 
-Value = None | bool | int | float | str | list[Any] | Vector | AudioPlan | AppendTo
+Value = None | bool | int | float | str | list[Any] | Vector | AudioPlan | EncodedPlan | AppendTo
 """What a command can result in.
 
-An `AudioPlan` stands for the samples that it describes, an `AppendTo` for the append mode that its
-length is the first reply of.
+An `AudioPlan` stands for the samples that it describes, an `EncodedPlan` for the bytes of its file,
+an `AppendTo` for the append mode that its length is the first reply of.
 """
 
 Handler = Callable[..., Value]
@@ -49,6 +49,7 @@ class Output(StrEnum):
     STRING = "string"
     LIST = "list"
     AUDIO = "s32v"
+    BYTES = "u8v"
 
 
 class Effect(StrEnum):

@@ -20,8 +20,6 @@ from functools import partial
 from typing import TypeVar
 
 import msgspec
-import numpy as np
-import outcome
 import trio
 
 from racs.wire import (
@@ -33,23 +31,20 @@ from racs.wire import (
     Rejected,
     ServerConnection,
     encode_reply,
-    vector_head,
 )
 from racs.wire.replies import encode_error
-from racs_server.commands import Executor, iter_blocks
+from racs_server.commands import Executor
 from racs_server.config import Settings
 from racs_server.errors import RacsError, StorageError
 from racs_server.net.append import Appending
 from racs_server.net.commit import GroupCommit
+from racs_server.net.replies import BrokenReply, LongReplies
 from racs_server.net.transport import Transport
 from racs_server.storage import Store
-from racs_server.values import AppendTo, AudioPlan
+from racs_server.values import AppendTo, AudioPlan, EncodedPlan
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-
-SAMPLE = 4
-"""Bytes of a sample on the wire, in an ``s32v``."""
 
 _LEFT = (trio.BrokenResourceError, trio.ClosedResourceError)
 _TIME_PER = 64 << 10
@@ -81,10 +76,6 @@ class Services(msgspec.Struct, frozen=True):
         )
 
 
-class _Broken(Exception):
-    """The reply under way cannot be finished: the connection has to end."""
-
-
 class Connection:
     """One client.
 
@@ -103,7 +94,7 @@ class Connection:
         self._executor = services.executor
         self._commit = services.commit
         self._settings = services.settings
-        self._reading = services.reading
+        self._long = LongReplies(services.store, services.reading, services.settings.data_dir)
         self._wire = ServerConnection(services.limits)
         self._scope = trio.CancelScope()
         self._receiving = False
@@ -139,7 +130,7 @@ class Connection:
                 await self._serve()
             if self._scope.cancelled_caught and not self._ending:
                 await self._give_up()
-        except (_Broken, *_LEFT) as error:
+        except (BrokenReply, *_LEFT) as error:
             logger.debug("connection %d: %s", self.number, error)
         except Exception:
             logger.exception("connection %d ends by a mistake of the server", self.number)
@@ -232,7 +223,12 @@ class Connection:
             else:
                 value = self._executor.run_now(prepared)
             if isinstance(value, AudioPlan):
-                await self._send_audio(value)
+                await self._flush()
+                await self._long.send_audio(value, self._send)
+                return
+            if isinstance(value, EncodedPlan):
+                await self._flush()
+                await self._long.send_encoded(value, self._send)
                 return
             if isinstance(value, AppendTo):
                 self._appending = Appending(value, self._store, self._commit)
@@ -240,7 +236,7 @@ class Connection:
             reply = encode_reply(value)
         except RacsError as error:
             self._replies.append(encode_error(str(error)))
-        except (_Broken, *_LEFT):
+        except (BrokenReply, *_LEFT):
             raise
         except Exception as error:
             self._replies.append(self._mistake(error, "a command"))
@@ -277,32 +273,6 @@ class Connection:
             self._due = math.inf
             sent += self._transport.send_now(view[sent:])
 
-    async def _send_audio(self, plan: AudioPlan) -> None:
-        """Send a plan's samples as an ``s32v``.
-
-        Raises
-        ------
-        RacsError
-            The first piece could not be read: nothing has been sent.
-        _Broken
-            A later one could not.
-        """
-        await self._flush()
-        pieces = iter_blocks(self._store, plan)
-
-        async def read() -> np.ndarray | None:
-            return await trio.to_thread.run_sync(next, pieces, None, limiter=self._reading)
-
-        piece = await read()
-        await self._send(vector_head("s32v", plan.samples * SAMPLE))
-        while piece is not None:
-            sending = partial(self._send, piece.data.cast("B"))
-            try:
-                piece = await _overlap(sending, read)
-            except RacsError as error:
-                logger.error("connection %d: a reply was cut off: %s", self.number, error)
-                raise _Broken("the audio of a reply could not be read to its end") from error
-
     async def _give_up(self) -> None:
         """Tell a client that did not finish its message in time, if it still listens."""
         if not self._receiving:
@@ -323,19 +293,3 @@ class Connection:
             for _ in range(_LINGER_BYTES // len(buffer)):
                 if not await self._transport.receive_into(buffer):
                     return
-
-
-async def _overlap(
-    foreground: Callable[[], Awaitable[None]], background: Callable[[], Awaitable[T]]
-) -> T:
-    """Do two things at once; return what the second returns, or raise what either raises."""
-    results: list[outcome.Outcome[T]] = []
-
-    async def capture() -> None:
-        results.append(await outcome.acapture(background))
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(capture)
-        done = await outcome.acapture(foreground)
-    done.unwrap()
-    return results[0].unwrap()

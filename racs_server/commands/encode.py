@@ -1,0 +1,83 @@
+"""The commands that make files of piped audio: they describe them, and whoever sends them encodes.
+
+The audio is encoded as it is; a file that cannot hold it, or a format that is not the audio's own,
+is refused.
+"""
+
+from racs_server.audio.codecs import CODECS
+from racs_server.commands.context import Context
+from racs_server.commands.spec import CommandSpec, Effect, Kind, Output, Overload, Param
+from racs_server.errors import RequestError
+from racs_server.values import (
+    BIT_DEPTHS,
+    MAX_CHANNELS,
+    MAX_RATE,
+    MIN_RATE,
+    AudioFormat,
+    AudioPlan,
+    EncodedPlan,
+)
+from racs_server.values.building import checked
+
+
+def encode(context: Context, piped: AudioPlan, mime_type: str) -> EncodedPlan:
+    """Carry out ENCODE."""
+    codec = CODECS.find(mime_type)
+    codec.check(piped.format)
+    return EncodedPlan(checked(piped, "ENCODE"), codec.mime_type)
+
+
+def format_(
+    context: Context,
+    piped: AudioPlan,
+    mime_type: str,
+    sample_rate: int,
+    channels: int,
+    bit_depth: int,
+) -> EncodedPlan:
+    """Carry out FORMAT."""
+    wanted = AudioFormat(sample_rate, channels, bit_depth)
+    if wanted != piped.format:
+        own = piped.format
+        raise RequestError(
+            f"FORMAT: the audio is {own}, and {wanted} was asked for: audio is encoded as it is, so"
+            f" that they have to match: FORMAT '{mime_type}' {own.sample_rate} {own.channels}"
+            f" {own.bit_depth}, or ENCODE '{mime_type}', which takes them from the audio"
+        )
+    return encode(context, piped, mime_type)
+
+
+_MIME_TYPE = Param(
+    "mime_type", Kind.STRING, "The format of the file, a MIME type.", choices=CODECS.names
+)
+
+SPECS = (
+    CommandSpec(
+        name="FORMAT",
+        doc="Make a file of the piped audio, of the rate, channels and depth that it has.",
+        example="RANGE 'chopin' 0 30 |> FORMAT 'audio/wav' 44100 2 16",
+        overloads=(
+            Overload(
+                (
+                    _MIME_TYPE,
+                    Param("sample_rate", Kind.INT, "In Hz.", least=MIN_RATE, most=MAX_RATE),
+                    Param("channels", Kind.INT, "How many.", least=1, most=MAX_CHANNELS),
+                    Param("bit_depth", Kind.INT, "Of the samples.", choices=BIT_DEPTHS),
+                ),
+                format_,
+            ),
+        ),
+        input=Output.AUDIO,
+        output=Output.BYTES,
+        effect=Effect.READ,
+    ),
+    CommandSpec(
+        name="ENCODE",
+        doc="Make a file of the piped audio, at its own rate, channels and depth.",
+        example="RANGE 'chopin' 0 30 |> GAIN 0.8 |> ENCODE 'audio/flac'",
+        overloads=(Overload((_MIME_TYPE,), encode),),
+        input=Output.AUDIO,
+        output=Output.BYTES,
+        effect=Effect.READ,
+    ),
+)

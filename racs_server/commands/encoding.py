@@ -1,0 +1,161 @@
+"""From the description of a file to its bytes.
+
+A file whose length is known beforehand is made while it is sent. Any other is written to a
+temporary file that has no name, so that nothing is left of it whatever happens, and sent from
+there: its length costs disk, not memory.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from racs.wire.replies import MAX_BIN
+from racs_server.audio.codecs import CODECS, Encoder, Spooled, Streamed
+from racs_server.commands.context import Reader
+from racs_server.commands.source import described, iter_blocks
+from racs_server.errors import LimitError, StorageError
+from racs_server.values import EncodedPlan
+
+STEP_SAMPLES = 1 << 20
+"""Samples that `Encoding.advance` encodes: some ten milliseconds of FLAC."""
+
+_PIECE = 512 << 10
+
+
+class Encoding:
+    """One file in the making. All of it blocks, and may be run in any thread, in one at a time.
+
+    Parameters
+    ----------
+    store
+        Whence the PCM comes.
+    encoded
+        What to make.
+    folder
+        Where temporary files go.
+
+    Attributes
+    ----------
+    size
+        Bytes of the file; None until it is known.
+    """
+
+    def __init__(self, store: Reader, encoded: EncodedPlan, folder: Path) -> None:
+        plan = encoded.plan
+        self._encoded = encoded
+        self._folder = folder
+        self._blocks = iter_blocks(store, plan)
+        self._file: BinaryIO | None = None
+        self._encoder: Encoder | None = None
+        self._way = CODECS.find(encoded.mime_type).way
+        self.size: int | None = None
+        if isinstance(self._way, Streamed):
+            self.size = self._way.length(plan.format, plan.frames)
+            self._pieces = self._way.pieces(plan.format, plan.frames, self._blocks)
+
+    def __repr__(self) -> str:
+        return f"<Encoding {self._encoded.mime_type}, {self.size} bytes>"
+
+    def advance(self) -> None:
+        """Do a part of the work; to be called until `size` is known, and `read` may be called.
+
+        Raises
+        ------
+        RacsError
+            The audio cannot be read.
+        StorageError
+            The temporary file cannot be written.
+        LimitError
+            The file gets too large for a reply.
+        """
+        if not isinstance(self._way, Spooled):
+            return
+        if self._file is None or self._encoder is None:
+            self._file = self._temporary()
+            self._encoder = self._way.begin(self._encoded.plan.format, self._file)
+        done = 0
+        while done < STEP_SAMPLES:
+            block = next(self._blocks, None)
+            if block is None:
+                self._finish(self._encoder, self._file)
+                return
+            self._encoder.write(block)
+            done += block.size
+        self._check(self._file)
+
+    def read(self) -> bytes | memoryview | None:
+        """Return the next bytes of the file, or None at its end.
+
+        Raises
+        ------
+        RacsError
+            The audio cannot be read.
+        """
+        return next(self._pieces, None)
+
+    def close(self) -> None:
+        """Free everything; the temporary file is gone."""
+        try:
+            if self._encoder is not None:
+                self._encoder.abandon()
+        finally:
+            if self._file is not None:
+                self._file.close()
+
+    def _temporary(self) -> BinaryIO:
+        try:
+            return tempfile.TemporaryFile(dir=self._folder, buffering=0)
+        except OSError as error:
+            raise StorageError(
+                f"no temporary file could be made for an encoded reply: {error.strerror}"
+            ) from error
+
+    def _finish(self, encoder: Encoder, file: BinaryIO) -> None:
+        encoder.finish()
+        self.size = self._check(file)
+        self._pieces = _pieces(file, self.size)
+
+    def _check(self, file: BinaryIO) -> int:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_BIN:
+            raise too_long(self._encoded)
+        return size
+
+
+def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
+    place = 0
+    while place < size:
+        try:
+            piece = os.pread(file.fileno(), min(_PIECE, size - place), place)
+        except OSError as error:
+            raise StorageError(f"a temporary file cannot be read: {error.strerror}") from error
+        if not piece:
+            raise StorageError(f"a temporary file ends after {place} of its {size} bytes")
+        place += len(piece)
+        yield piece
+
+
+def check_encoded_size(encoded: EncodedPlan) -> None:
+    """Refuse a file of which it is known that it is too long for a reply.
+
+    Raises
+    ------
+    LimitError
+        It has more bytes than a reply can hold.
+    """
+    way = CODECS.find(encoded.mime_type).way
+    plan = encoded.plan
+    if isinstance(way, Streamed) and way.length(plan.format, plan.frames) > MAX_BIN:
+        raise too_long(encoded)
+
+
+def too_long(encoded: EncodedPlan) -> LimitError:
+    """Return the error for a file that is too long for a reply."""
+    plan = encoded.plan
+    return LimitError(
+        f"{-(-plan.frames // plan.format.sample_rate)} s of {described(plan)} as"
+        f" {encoded.mime_type} take more than 4 GiB, the most that one reply holds: ask for"
+        " shorter pieces, one after the other"
+    )
