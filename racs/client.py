@@ -1,36 +1,94 @@
-"""The client's front: `Racs`.
+"""The front of the client that blocks: `Racs`, and what `racs.aio` shares with it.
 
 Owns the settings and what they mean for the rooms behind it (pool, pipelines, sending). Safe for
 use by many threads at once.
 """
 
 import enum
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal, Self, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from racs.commands import checked_int, checked_text, may_change_mode
-from racs.connection import connect
+from racs.connection import Connection, connect
 from racs.errors import RacsTypeError, RacsValueError
+from racs.extract import DEFAULT_BLOCK, Range, begin, checked_range
 from racs.pipeline import Pipeline
 from racs.pool import Pool, PoolStatistics
+from racs.script import Script, run
 from racs.sources import PcmData
-from racs.stream import DEFAULT_CHUNK, SendSettings, StreamBuilder, checked_chunk, send_audio
+from racs.stream import (
+    DEFAULT_CHUNK,
+    SendSettings,
+    StreamBuilder,
+    Target,
+    checked_chunk,
+    send_audio,
+)
 from racs.wire import encode_command
 
 
-class _Missing(enum.Enum):
+class Missing(enum.Enum):
     """Tells an argument that was left out from one that is None by mistake."""
 
     DATA = enum.auto()
 
 
-_NO_DATA: Final = _Missing.DATA
+NO_DATA: Final = Missing.DATA
 
 
-class Racs:
+class Client:
+    """What `Racs` and `racs.AsyncRacs` have in common: settings, their checks, and the pool."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        pool_size: int,
+        connect_timeout: float,
+        timeout: float | None,
+        vectors: str,
+    ) -> None:
+        self._host = checked_text(host, "host")
+        self._port = checked_int(port, "port")
+        if not 1 <= self._port <= 65_535:
+            raise RacsValueError(f"port must be 1 ... 65535, not {port}")
+        if checked_int(pool_size, "pool_size") < 1:
+            raise RacsValueError(f"pool_size must be 1 or more, not {pool_size}")
+        if vectors not in ("numpy", "list"):
+            raise RacsValueError(f"vectors must be 'numpy' or 'list', not {vectors!r}")
+        connecting = _checked_seconds(connect_timeout, "connect_timeout")
+        silence = None if timeout is None else _checked_seconds(timeout, "timeout")
+        self._lists = vectors == "list"
+        self._pool = self._make_pool(
+            partial(connect, self._host, self._port, connecting, silence), int(pool_size)
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at {self._host}:{self._port}, {self._pool!r}>"
+
+    def _make_pool(self, connect: Callable[..., Connection], size: int) -> Pool:
+        return Pool(connect, size)
+
+    def statistics(self) -> PoolStatistics:
+        """Return how many connections there are and were, and how they are used."""
+        return self._pool.statistics()
+
+    def _execute(self, text: str) -> Script[Any]:
+        """Script: carry out a command text, see `Racs.execute_command`."""
+        message = encode_command(checked_text(text, "text"))
+        [answer] = yield from self._pool.exchange([message], reuse=not may_change_mode(text))
+        if self._lists and isinstance(answer, np.ndarray):
+            return answer.tolist()
+        return answer
+
+
+class Racs(Client):
     """A client of one server.
 
     Connections are made when they are needed, and kept. A `Racs` may be shared by threads; each
@@ -76,22 +134,7 @@ class Racs:
         timeout: float | None = None,
         vectors: Literal["numpy", "list"] = "numpy",
     ) -> None:
-        self._host = checked_text(host, "host")
-        self._port = checked_int(port, "port")
-        if not 1 <= self._port <= 65_535:
-            raise RacsValueError(f"port must be 1 ... 65535, not {port}")
-        if checked_int(pool_size, "pool_size") < 1:
-            raise RacsValueError(f"pool_size must be 1 or more, not {pool_size}")
-        if vectors not in ("numpy", "list"):
-            raise RacsValueError(f"vectors must be 'numpy' or 'list', not {vectors!r}")
-        connecting = _checked_seconds(connect_timeout, "connect_timeout")
-        silence = None if timeout is None else _checked_seconds(timeout, "timeout")
-        self._lists = vectors == "list"
-        make = partial(connect, self._host, self._port, connecting, silence)
-        self._pool = Pool(make, int(pool_size))
-
-    def __repr__(self) -> str:
-        return f"<Racs at {self._host}:{self._port}, {self._pool!r}>"
+        super().__init__(host, port, pool_size, connect_timeout, timeout, vectors)
 
     def __enter__(self) -> Self:
         return self
@@ -107,10 +150,6 @@ class Racs:
     def close(self) -> None:
         """Close all connections; those in use are closed when their exchange is over."""
         self._pool.close()
-
-    def statistics(self) -> PoolStatistics:
-        """Return how many connections there are and were, and how they are used."""
-        return self._pool.statistics()
 
     def pipeline(self) -> Pipeline:
         """Return an empty pipeline of commands."""
@@ -138,11 +177,57 @@ class Racs:
             The server cannot be reached, or the connection broke: then the command may have been
             executed or not, and is not sent again.
         """
-        message = encode_command(checked_text(text, "text"))
-        [answer] = self._pool.exchange([message], reuse=not may_change_mode(text))
-        if self._lists and isinstance(answer, np.ndarray):
-            return answer.tolist()
-        return answer
+        return run(self._execute(text))
+
+    def extract_blocks(
+        self,
+        stream_id: str,
+        frm: datetime | int,
+        to: datetime | int,
+        *,
+        block_frames: int = DEFAULT_BLOCK,
+    ) -> Iterator[NDArray[np.int32]]:
+        """Get the audio of a stretch of time block by block, in little memory however long it is.
+
+        Parameters
+        ----------
+        stream_id
+            Which stream.
+        frm, to
+            As for `Pipeline.extract`.
+        block_frames
+            Sample frames in a block, 1 or more; the last one, and where a range longer than a reply
+            was cut (4 GiB), one may have fewer.
+
+        Yields
+        ------
+        numpy.ndarray
+            Shape (sample frames * channels,), int32, interleaved; the caller's own. One after the
+            other they are what `Pipeline.extract` gives.
+
+        Raises
+        ------
+        RacsValueError, RacsTypeError
+            An argument is wrong; at once.
+        RacsServerError
+            There is no such stream, or it cannot be read; when the first block is asked for.
+        RacsConnectionError
+            The server cannot be reached, the connection broke, or the audio could not be read on.
+            Ask again from where it broke off.
+
+        An iterator that is given up has its connection closed, when it is closed or forgotten.
+        """
+        return self._blocks(checked_range(stream_id, frm, to, block_frames))
+
+    def _blocks(self, range_: Range) -> Iterator[NDArray[np.int32]]:
+        reader = run(begin(self._pool, range_))
+        try:
+            while (block := run(reader.next_block())) is not None:
+                yield block
+        except BaseException as error:
+            self._pool.give_back(reader.connection, error)
+            raise
+        self._pool.give_back(reader.connection)
 
     @overload
     def stream(self, stream_id: str, chunk_size: int = ...) -> StreamBuilder: ...
@@ -157,7 +242,7 @@ class Racs:
         self,
         stream_id: str,
         chunk_size: int = DEFAULT_CHUNK,
-        pcm_data: PcmData | Literal[_Missing.DATA] = _NO_DATA,
+        pcm_data: PcmData | Literal[Missing.DATA] = NO_DATA,
     ) -> StreamBuilder | int:
         """Send audio to a stream that is open; or, without data, return a builder.
 
@@ -207,9 +292,10 @@ class Racs:
         not begun.
         """
         settings = SendSettings(chunk=checked_chunk(chunk_size))
-        if pcm_data is _NO_DATA:
-            return StreamBuilder(self._pool, stream_id, settings)
-        return send_audio(self._pool, checked_text(stream_id, "stream_id"), pcm_data, settings)
+        target = Target(self._pool, checked_text(stream_id, "stream_id"))
+        if pcm_data is NO_DATA:
+            return StreamBuilder(target, settings)
+        return run(send_audio(target, pcm_data, settings))
 
 
 def _checked_seconds(value: object, name: str) -> float:

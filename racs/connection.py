@@ -1,7 +1,8 @@
 """One connection to the server: a socket, what was sent on it, and what is still due.
 
 Owns the socket and the translation of its troubles into errors that name host and port. Knows
-nothing of commands, audio or the pool.
+nothing of commands, audio or the pool. What waits is a script (see `racs.script`): with a socket
+that blocks it never yields, with one that does not it yields until the socket is ready.
 
 Invariants
 ----------
@@ -27,7 +28,16 @@ from racs.errors import (
     RacsServerError,
     RacsTimeout,
 )
-from racs.wire import VECTOR_DTYPES, ClientConnection, Vector, WireError, decode_reply
+from racs.script import Ready, Script
+from racs.wire import (
+    VECTOR_DTYPES,
+    ClientConnection,
+    NotAVector,
+    Vector,
+    VectorStart,
+    WireError,
+    decode_reply,
+)
 from racs.wire.events import Buffer
 from racs.wire.replies import ReplyError, Value
 
@@ -51,19 +61,29 @@ class Connection:
         Host and port, for messages.
     timeout
         Seconds for which the server may be silent when it is its turn; `None`: for ever.
+    blocking
+        Whether the socket waits by itself; else the scripts do.
     """
 
-    def __init__(self, sock: socket.socket, where: str, timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        where: str,
+        timeout: float | None = None,
+        *,
+        blocking: bool = True,
+    ) -> None:
         self._socket = sock
         self._where = where
         self._timeout = timeout
         self._wire = ClientConnection()
         self._broken = False
+        self._hasty = False
         self.outstanding = 0
         self.process = os.getpid()
         # Also when this object is forgotten, even in a circle that the garbage collector finds.
         self._close = weakref.finalize(self, sock.close)
-        sock.settimeout(timeout)
+        sock.settimeout(timeout if blocking else 0)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _KEEPALIVE.items():
@@ -97,8 +117,8 @@ class Connection:
         self._broken = True
         self._close()
 
-    def exchange(self, messages: Sequence[bytes]) -> list[Answer]:
-        """Send requests all at once and return their answers.
+    def exchange(self, messages: Sequence[bytes]) -> Script[list[Answer]]:
+        """Script: send requests all at once and return their answers.
 
         Raises
         ------
@@ -111,12 +131,12 @@ class Connection:
         refusal: RacsServerError | None = None
         answers: list[Answer] = []
         try:
-            self.send([b"".join(messages)], requests=len(messages))
+            yield from self.send([b"".join(messages)], requests=len(messages))
         except RacsConnectionError as error:
             broken = error
         while self.outstanding:
             try:
-                answers.append(self.receive())
+                answers.append((yield from self.receive()))
             except RacsServerError as error:
                 refusal = refusal or error
             except RacsConnectionError as error:
@@ -128,8 +148,8 @@ class Connection:
             raise broken
         return answers
 
-    def send(self, pieces: Iterable[Buffer], *, requests: int = 1) -> None:
-        """Send whole messages, given in pieces, that will get `requests` replies.
+    def send(self, pieces: Iterable[Buffer], *, requests: int = 1) -> Script[None]:
+        """Script: send whole messages, given in pieces, that will get `requests` replies.
 
         After an error, what the server had sent before can still be received, without waiting.
 
@@ -142,30 +162,39 @@ class Connection:
         """
         self.outstanding += requests
         try:
-            self._send([memoryview(piece) for piece in pieces])
+            yield from self._send([memoryview(piece) for piece in pieces])
         except TimeoutError:
-            self._socket.settimeout(0)
+            self._make_haste()
             raise self._silent("took no more of what was being sent to it") from None
         except OSError as error:
             self._broken = True
-            self._socket.settimeout(0)
+            self._make_haste()
             raise RacsConnectionError(
                 f"{self._where}: the connection broke while sending ({_reason(error)});"
                 " what was being sent was not received whole"
             ) from error
 
-    def _send(self, pieces: list[memoryview]) -> None:
+    def _make_haste(self) -> None:
+        """Wait for nothing any more: only what has come already is taken."""
+        self._hasty = True
+        self._socket.settimeout(0)
+
+    def _send(self, pieces: list[memoryview]) -> Script[None]:
         at = 0
         while at < len(pieces):
-            sent = self._socket.sendmsg(pieces[at : at + _MOST_PIECES])
+            try:
+                sent = self._socket.sendmsg(pieces[at : at + _MOST_PIECES])
+            except BlockingIOError:
+                yield Ready(self._socket, True, self._timeout)
+                continue
             while at < len(pieces) and sent >= len(pieces[at]):
                 sent -= len(pieces[at])
                 at += 1
             if sent:
                 pieces[at] = pieces[at][sent:]
 
-    def receive(self) -> Answer:
-        """Return the next answer.
+    def receive(self, *, unasked: bool = False) -> Script[Answer]:
+        """Script: return the next answer; `unasked`, it is none of those that are outstanding.
 
         Raises
         ------
@@ -180,20 +209,65 @@ class Connection:
         """
         try:
             while (event := self._wire.next_event()) is None:
-                self._fill()
-            self.outstanding -= 1
+                yield from self._fill()
+            if not unasked:
+                self.outstanding -= 1
             return _answer(decode_reply(event.payload), owned=event.owned)
         except ReplyError as error:
             raise RacsServerError(str(error)) from None
         except WireError as error:
-            self._broken = True
-            raise RacsProtocolError(
-                f"{self._where} sent no RACS reply ({error}): is it racs-server that listens there?"
-            ) from error
+            raise self._no_reply(str(error)) from error
 
-    def _fill(self) -> None:
+    def receive_vector(self) -> Script[VectorStart]:
+        """Script: return the head of the next answer, a vector; `receive_into` gives the rest.
+
+        Raises
+        ------
+        RacsException
+            As `receive`; the answer was something else.
+        """
         try:
-            count = self._socket.recv_into(self._wire.get_buffer())
+            while (start := self._wire.begin_vector()) is None:
+                yield from self._fill()
+        except NotAVector:
+            answer = yield from self.receive()
+            raise self._no_reply(f"a {type(answer).__name__} where audio was due") from None
+        except WireError as error:
+            raise self._no_reply(str(error)) from error
+        if not start.size:
+            self.outstanding -= 1
+        return start
+
+    def receive_into(self, buffer: memoryview) -> Script[None]:
+        """Script: fill a buffer with the next bytes of the vector under way, which has as many."""
+        filled = 0
+        while filled < len(buffer):
+            piece = self._wire.take_elements(len(buffer) - filled)
+            if piece is None:
+                yield from self._fill()
+                continue
+            buffer[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        if not self._wire.under_way:
+            self.outstanding -= 1
+
+    def _no_reply(self, why: str) -> RacsProtocolError:
+        self._broken = True
+        return RacsProtocolError(
+            f"{self._where} sent no RACS reply ({why}): is it racs-server that listens there?"
+        )
+
+    def _fill(self) -> Script[None]:
+        buffer = self._wire.get_buffer()
+        try:
+            while True:
+                try:
+                    count = self._socket.recv_into(buffer)
+                    break
+                except BlockingIOError:
+                    if self._hasty:
+                        raise
+                    yield Ready(self._socket, False, self._timeout)
         except TimeoutError:
             raise self._silent("did not answer") from None
         except OSError as error:
@@ -224,8 +298,10 @@ class Connection:
         )
 
 
-def connect(host: str, port: int, connect_timeout: float, timeout: float | None) -> Connection:
-    """Return a new connection, tried at every address that the host has.
+def connect(
+    host: str, port: int, connect_timeout: float, timeout: float | None, *, blocking: bool = True
+) -> Connection:
+    """Return a new connection, tried at every address that the host has; blocks meanwhile.
 
     Raises
     ------
@@ -253,7 +329,7 @@ def connect(host: str, port: int, connect_timeout: float, timeout: float | None)
             " with `racs-server`, or check host= and port="
         ) from error
     try:
-        return Connection(sock, where, timeout)
+        return Connection(sock, where, timeout, blocking=blocking)
     except OSError as error:
         sock.close()
         raise RacsConnectionError(f"{where} hung up at once ({_reason(error)})") from error

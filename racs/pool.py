@@ -1,7 +1,8 @@
 """The pool: at most so many connections, each used by one caller at a time.
 
 `Slots` decides who gets which connection and touches nothing else; `Pool` does what it says: locks,
-waits, connects, closes. Neither knows what is said on a connection.
+waits, connects, closes. Neither knows what is said on a connection. What waits is a script (see
+`racs.script`), so that callers who block and callers who await have the same pool.
 
 Invariants
 ----------
@@ -16,17 +17,18 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
 
 from racs.connection import Answer, Connection
 from racs.errors import RacsClosed, RacsServerError
+from racs.script import Blocking, Event, Happens, Script
 
 C = TypeVar("C")
 W = TypeVar("W")
+T = TypeVar("T")
 
 
 class Move(enum.Enum):
@@ -140,8 +142,8 @@ class PoolStatistics(msgspec.Struct, frozen=True):
 class _Waiter:
     """One caller in the queue, and what it was served with."""
 
-    def __init__(self) -> None:
-        self.served = threading.Event()
+    def __init__(self, served: Event) -> None:
+        self.served = served
         self.connection: Connection | None = None
         self.closed = False
 
@@ -158,10 +160,18 @@ class Pool:
         Makes a new connection.
     size
         How many there may be at once, 1 or more.
+    event
+        Makes what those wait for who wait in line.
     """
 
-    def __init__(self, connect: Callable[[], Connection], size: int) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        size: int,
+        event: Callable[[], Event] = threading.Event,
+    ) -> None:
         self._connect = connect
+        self._event = event
         self._lock = threading.Lock()
         self._slots: Slots[Connection, _Waiter] = Slots(size)
         self._own = 0
@@ -192,8 +202,8 @@ class Pool:
                 discarded=self._discarded,
             )
 
-    def exchange(self, messages: Sequence[bytes], *, reuse: bool = True) -> list[Answer]:
-        """Send requests on one connection, all at once, and return their answers.
+    def exchange(self, messages: Sequence[bytes], *, reuse: bool = True) -> Script[list[Answer]]:
+        """Script: send requests on one connection, all at once, and return their answers.
 
         Parameters
         ----------
@@ -207,16 +217,25 @@ class Pool:
         RacsException
             As `Connection.exchange`; or the pool was closed.
         """
-        with self.connection() as connection:
+
+        def exchange(connection: Connection) -> Script[list[Answer]]:
             try:
-                return connection.exchange(messages)
+                return (yield from connection.exchange(messages))
             finally:
                 if not reuse:
                     connection.close()
 
-    @contextmanager
-    def connection(self) -> Iterator[Connection]:
-        """Lend a clean connection, waiting in line for one if need be.
+        return self.use(exchange)
+
+    def use(self, script: Callable[[Connection], Script[T]], *, own: bool = False) -> Script[T]:
+        """Script: carry out a script with a clean connection, waiting in line for one if need be.
+
+        Parameters
+        ----------
+        script
+            Is given the connection.
+        own
+            Whether it is one beside the pool, for use without end: no one else waits for it.
 
         Raises
         ------
@@ -225,37 +244,52 @@ class Pool:
         RacsClosed
             The pool was closed.
         """
-        connection = self._take()
+        connection = yield from (self._make_own() if own else self.take())
         try:
-            yield connection
+            result = yield from script(connection)
         except BaseException as error:
-            answered = isinstance(error, RacsServerError) and connection.clean
-            self._give_back(connection, usable=answered)
+            self.give_back(connection, error, own=own)
             raise
-        self._give_back(connection, usable=connection.clean)
+        self.give_back(connection, own=own)
+        return result
 
-    @contextmanager
-    def own_connection(self) -> Iterator[Connection]:
-        """Lend a connection beside the pool, for use without end: no one else waits for it.
-
-        Raises
-        ------
-        RacsConnectionError
-            It could not be made.
-        RacsClosed
-            The pool was closed.
-        """
-        self._refuse_closed(self._slots.closed)
-        connection = self._connect()
+    def take(self) -> Script[Connection]:
+        """Script: return a clean connection, to be given back with `give_back`; see `use`."""
+        connection = yield from self._claim()
+        try:
+            if connection is not None:
+                if not connection.readable():
+                    return connection
+                connection.close()  # the server ended it, or sent what nobody asked for
+                with self._lock:
+                    self._stale += 1
+            made: Connection = yield Blocking(self._connect)
+        except BaseException:
+            self._release(None, usable=False)
+            raise
         with self._lock:
             self._made += 1
-            self._own += 1
-        try:
-            yield connection
-        finally:
+        return made
+
+    def give_back(
+        self, connection: Connection, error: BaseException | None = None, *, own: bool = False
+    ) -> None:
+        """Take a connection back; after an error it is used again only if it is as good as new."""
+        if own:
             connection.close()
             with self._lock:
                 self._own -= 1
+            return
+        good = error is None or isinstance(error, RacsServerError)
+        self._release(connection, usable=good and connection.clean)
+
+    def _make_own(self) -> Script[Connection]:
+        self._refuse_closed(self._slots.closed)
+        connection: Connection = yield Blocking(self._connect)
+        with self._lock:
+            self._made += 1
+            self._own += 1
+        return connection
 
     def close(self) -> None:
         """Close what is idle now, and what is in use when it comes back; wake those who wait."""
@@ -268,26 +302,9 @@ class Pool:
         for waiter in waiting:
             waiter.served.set()
 
-    def _take(self) -> Connection:
-        connection = self._claim()
-        try:
-            if connection is not None:
-                if not connection.readable():
-                    return connection
-                connection.close()  # the server ended it, or sent what nobody asked for
-                with self._lock:
-                    self._stale += 1
-            connection = self._connect()
-        except BaseException:
-            self._give_back(None, usable=False)
-            raise
-        with self._lock:
-            self._made += 1
-        return connection
-
-    def _claim(self) -> Connection | None:
+    def _claim(self) -> Script[Connection | None]:
         """Get a slot, waiting for it if need be, with the idle connection that goes with it."""
-        waiter = _Waiter()
+        waiter = _Waiter(self._event())
         with self._lock:
             self._refuse_closed(self._slots.closed)
             move = self._slots.ask(waiter)
@@ -296,17 +313,17 @@ class Pool:
         if move is Move.CONNECT:
             return None
         try:
-            waiter.served.wait()
+            yield Happens(waiter.served)
         except BaseException:
             with self._lock:
                 withdrawn = self._slots.withdraw(waiter) or waiter.closed
             if not withdrawn:
-                self._give_back(waiter.connection, usable=True)
+                self._release(waiter.connection, usable=True)
             raise
         self._refuse_closed(waiter.closed)
         return waiter.connection
 
-    def _give_back(self, connection: Connection | None, *, usable: bool) -> None:
+    def _release(self, connection: Connection | None, *, usable: bool) -> None:
         if connection is not None and connection.process != os.getpid():
             connection.close()  # made before a fork, whose other side goes on using it
             return

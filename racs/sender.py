@@ -1,24 +1,36 @@
 """Sending audio: blocks of PCM into messages, messages onto one connection, acknowledgements back.
 
-Owns the window of messages under way and what is known about them when something goes wrong. Knows
-nothing of how the caller's data became PCM, or of opening and closing streams.
+There are two ways. `Appending` uses the server's append mode, in which it says from time to time
+how much it has. `Acknowledging` gets a reply to each message, and is for short audio and for
+servers without that mode.
+
+Owns what is under way and what is known about it when something goes wrong. Knows nothing of how
+the caller's data became PCM, or of opening and closing streams.
 
 Invariants
 ----------
-- At most `_WINDOW_MESSAGES` messages are unacknowledged. Their replies are so small that they fit
-  into the sockets' buffers: the server never has to wait for us to read while we wait for it.
+- At most `_WINDOW_MESSAGES` messages are without the reply that is due to each. What the server
+  replies is so little that it fits into the sockets' buffers: it never has to wait for us to read
+  while we wait for it.
 - Audio is never sent twice.
 - `Sender.acknowledged` counts sample frames in one piece from the start: none after a refusal.
 """
 
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
-from racs.connection import Connection
-from racs.errors import RacsConnectionError, RacsException, RacsServerError
+from racs.commands import command
+from racs.connection import Answer, Connection
+from racs.errors import (
+    RacsConnectionError,
+    RacsException,
+    RacsProtocolError,
+    RacsServerError,
+)
 from racs.pcm import StreamFormat
-from racs.wire import frame_header, gather_batch, gather_single, stream_hash
+from racs.script import END, Pull, Script
+from racs.wire import encode_command, frame_header, gather_batch, gather_single, stream_hash
 from racs.wire.events import Buffer
 
 NOT_OURS = "Stream is closed or currently in use"
@@ -26,6 +38,13 @@ NOT_OURS = "Stream is closed or currently in use"
 
 _WINDOW_BYTES = 8 << 20
 _WINDOW_MESSAGES = 32
+
+_END_OF_AUDIO = bytes(8)
+"""The message of length 0 that ends append mode."""
+_SENTINEL = "PONG"
+"""What the last report of append mode is followed by: the reply to the PING behind its end."""
+
+Blocks = Iterator[memoryview] | AsyncIterator[memoryview]
 
 Compress = Callable[[memoryview], bytes]
 """Makes one zstd frame of a block of PCM."""
@@ -67,7 +86,7 @@ class Packer:
 
 
 class Sender:
-    """Sends messages on one connection without waiting for each to be acknowledged.
+    """Sends messages on one connection, in one of two ways, and keeps account.
 
     Parameters
     ----------
@@ -83,8 +102,6 @@ class Sender:
         self._connection = connection
         self._packer = packer
         self._target = target
-        self._under_way: deque[int] = deque()
-        self._bytes_under_way = 0
         self._refusal: RacsServerError | None = None
         self._bytes_acknowledged = 0
         self._bytes_after_refusal = 0
@@ -94,8 +111,8 @@ class Sender:
         """Sample frames that the server has, in one piece from the start."""
         return self._bytes_acknowledged // self._target.frame_bytes
 
-    def send_all(self, blocks: Iterator[memoryview]) -> int:
-        """Send blocks of PCM, one message each; return the sample frames, all acknowledged.
+    def send_all(self, blocks: Blocks) -> Script[int]:
+        """Script: send blocks of PCM, a message each; return the sample frames, all acknowledged.
 
         Raises
         ------
@@ -106,68 +123,54 @@ class Sender:
         BaseException
             Whatever the source raised; what it gave before was sent and is acknowledged.
         """
-        while self._refusal is None and (block := self._next(blocks)) is not None:
+        while self._refusal is None:
+            block = yield from self._next(blocks)
+            if block is None:
+                break
             try:
-                self._send(block)
+                yield from self._send(block)
             except RacsConnectionError as error:
-                self._settle()  # the server may have said why before it hung up
+                yield from self._collect()  # the server may have said why before it hung up
                 self._raise_refusal()
                 raise self._told(error) from error
-        broken = self._settle()
+        broken = yield from self._settle()
         self._raise_refusal()
         if broken is not None:
             raise self._told(broken) from broken
         return self.acknowledged
 
-    def _next(self, blocks: Iterator[memoryview]) -> memoryview | None:
+    def _next(self, blocks: Blocks) -> Script[memoryview | None]:
         try:
-            return next(blocks, None)
+            block = yield Pull(blocks)
         except BaseException as error:
             # The source is the caller's own code: whatever ends it, what it gave before is safe.
-            self._settle()
+            yield from self._settle()
             error.add_note(f"Sending to {self._target}: {self._account()}.")
             if isinstance(error, RacsException):
                 error.acknowledged = self.acknowledged
             raise
+        return None if block is END else block
 
-    def _send(self, block: memoryview) -> None:
-        while self._under_way and (self._is_full(len(block)) or self._connection.readable()):
-            self._receive()
-        if self._refusal is None:
-            self._under_way.append(len(block))
-            self._bytes_under_way += len(block)
-            self._connection.send(self._packer.message(block))
+    def _send(self, block: memoryview) -> Script[None]:
+        """Send one block, unless something sent before turns out to have been refused."""
+        raise NotImplementedError
 
-    def _is_full(self, coming: int) -> bool:
-        return (
-            len(self._under_way) >= _WINDOW_MESSAGES
-            or self._bytes_under_way + coming > _WINDOW_BYTES
-        )
+    def _settle(self) -> Script[RacsConnectionError | None]:
+        """End sending and learn how much arrived; return what kept us from it."""
+        return (yield from self._collect())
 
-    def _receive(self) -> None:
-        """Take the reply to the message sent first of those under way."""
-        try:
-            self._connection.receive()
-        except RacsServerError as error:
-            self._refusal = self._refusal or error
-            taken = False
-        else:
-            taken = True
-        size = self._under_way.popleft()
-        self._bytes_under_way -= size
-        if taken and self._refusal is None:
-            self._bytes_acknowledged += size
-        elif taken:
-            self._bytes_after_refusal += size
-
-    def _settle(self) -> RacsConnectionError | None:
+    def _collect(self) -> Script[RacsConnectionError | None]:
         """Take all replies that are due; return what kept us from it."""
         try:
-            while self._under_way:
-                self._receive()
+            while self._connection.outstanding:
+                yield from self._receive()
         except RacsConnectionError as error:
             return error
         return None
+
+    def _receive(self) -> Script[None]:
+        """Take one reply."""
+        raise NotImplementedError
 
     def _raise_refusal(self) -> None:
         if self._refusal is None:
@@ -196,3 +199,100 @@ class Sender:
         if later := self._bytes_after_refusal // self._target.frame_bytes:
             text += f", and {later} that came after what was refused"
         return text
+
+
+class Acknowledging(Sender):
+    """Sends messages that the server acknowledges one by one, many of them at once."""
+
+    def __init__(self, connection: Connection, packer: Packer, target: StreamFormat) -> None:
+        super().__init__(connection, packer, target)
+        self._under_way: deque[int] = deque()
+        self._bytes_under_way = 0
+
+    def _send(self, block: memoryview) -> Script[None]:
+        while self._under_way and (self._is_full(len(block)) or self._connection.readable()):
+            yield from self._receive()
+        if self._refusal is None:
+            self._under_way.append(len(block))
+            self._bytes_under_way += len(block)
+            yield from self._connection.send(self._packer.message(block))
+
+    def _is_full(self, coming: int) -> bool:
+        return (
+            len(self._under_way) >= _WINDOW_MESSAGES
+            or self._bytes_under_way + coming > _WINDOW_BYTES
+        )
+
+    def _receive(self) -> Script[None]:
+        """Take the reply to the message sent first of those under way."""
+        try:
+            yield from self._connection.receive()
+        except RacsServerError as error:
+            self._refusal = self._refusal or error
+            taken = False
+        else:
+            taken = True
+        size = self._under_way.popleft()
+        self._bytes_under_way -= size
+        if taken and self._refusal is None:
+            self._bytes_acknowledged += size
+        elif taken:
+            self._bytes_after_refusal += size
+
+
+class Appending(Sender):
+    """Sends messages in append mode, for which the server says now and then how much it has.
+
+    Of its replies only the count is known, not which is the last. So the end is followed by a PING:
+    what comes before the reply to that belongs to append mode.
+    """
+
+    _start = 0
+
+    def begin(self) -> Script[bool]:
+        """Script: enter append mode; False if the server does not, or does not know it."""
+        text = command("STREAM", self._target.stream_id)
+        # The second reply is that to the PING: until it has come the connection is not clean.
+        yield from self._connection.send([encode_command(text)], requests=2)
+        try:
+            start = yield from self._connection.receive()
+        except RacsServerError:
+            self._connection.outstanding -= 1
+            return False
+        self._start = self._count(start)
+        return True
+
+    def _send(self, block: memoryview) -> Script[None]:
+        while self._connection.readable():
+            yield from self._receive()
+        if self._refusal is None:
+            yield from self._connection.send(self._packer.message(block), requests=0)
+
+    def _settle(self) -> Script[RacsConnectionError | None]:
+        try:
+            yield from self._connection.send([_END_OF_AUDIO, encode_command("PING")], requests=0)
+        except RacsConnectionError as error:
+            yield from self._collect()
+            return error
+        return (yield from self._collect())
+
+    def _receive(self) -> Script[None]:
+        try:
+            reply = yield from self._connection.receive(unasked=True)
+        except RacsServerError as error:
+            self._refusal = self._refusal or error
+            return
+        if reply == _SENTINEL:
+            self._connection.outstanding -= 1
+        else:
+            frames = self._count(reply) - self._start
+            self._bytes_acknowledged = frames * self._target.frame_bytes
+
+    def _count(self, reply: Answer) -> int:
+        if isinstance(reply, int):
+            return reply
+        self._connection.close()
+        raise RacsProtocolError(
+            f"in append mode a number of sample frames was due, but {reply!r:.80} came: is it"
+            " racs-server that listens there?"
+        )

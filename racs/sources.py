@@ -23,7 +23,16 @@ import array as arrays
 import io
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Set,
+)
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -76,6 +85,10 @@ class Source(Protocol):
     def live(self) -> bool:
         """Whether the next block may be long in coming."""
 
+    @property
+    def size(self) -> int | None:
+        """Bytes of PCM in all, if that is known."""
+
     def blocks(self, size: int) -> Iterator[memoryview]:
         """Yield the packed PCM in blocks of at most `size` bytes, a multiple of a sample frame."""
 
@@ -107,10 +120,23 @@ def open_source(data: object, target: StreamFormat) -> Source:
         )
     if isinstance(data, Iterable) and not isinstance(data, Mapping | Set):
         return LiveSource(data, target)
+    if isinstance(data, AsyncIterable):
+        raise RacsTypeError("pcm_data is an async iterator, which racs.AsyncRacs can send")
     raise RacsTypeError(f"pcm_data must be {_EXPECTED}, not a {type(data).__name__}: {data!r:.80}")
 
 
-def _open_samples(data: object, target: StreamFormat, *, whole_frames: bool) -> Source | None:
+def open_async_source(data: object, target: StreamFormat) -> "Source | AsyncLiveSource":
+    """Return the same, or the source of an async iterator; see `open_source`."""
+    return (
+        AsyncLiveSource(data, target)
+        if isinstance(data, AsyncIterable)
+        else open_source(data, target)
+    )
+
+
+def _open_samples(
+    data: object, target: StreamFormat, *, whole_frames: bool
+) -> "FileSource | BytesSource | ArraySource | None":
     """Return a source of anything but an iterator; None if it might be that."""
     if isinstance(data, str | os.PathLike):
         return FileSource(Path(os.fspath(data)), target)
@@ -156,6 +182,7 @@ class BytesSource:
                 f" has {target.frame_bytes} bytes"
             )
         self._view = view.cast("B") if view.nbytes else memoryview(b"")
+        self.size = view.nbytes
 
     def blocks(self, size: int) -> Iterator[memoryview]:
         """Yield the packed PCM; see `Source.blocks`."""
@@ -174,6 +201,7 @@ class ArraySource:
         self._array = array
         self._depth = target.bit_depth
         self._row_bytes = target.sample_bytes * (array.shape[1] if array.ndim == 2 else 1)
+        self.size = len(array) * self._row_bytes
 
     def blocks(self, size: int) -> Iterator[memoryview]:
         """Yield the packed PCM; see `Source.blocks`."""
@@ -219,6 +247,7 @@ class FileSource:
         self._target = target
         with self._open() as file:
             self._bits = self._check(file)
+            self.size = file.frames * target.frame_bytes
 
     def _open(self) -> "SoundFile":
         # here: it takes long to import, and most callers have no files
@@ -296,6 +325,7 @@ class LiveSource:
     """
 
     live = True
+    size = None
 
     def __init__(
         self,
@@ -309,30 +339,79 @@ class LiveSource:
 
     def blocks(self, size: int) -> Iterator[memoryview]:
         """Yield the packed PCM; see `Source.blocks`."""
-        pending = bytearray()
-        given = self._clock()
-        for number, piece in enumerate(self._pieces):
-            for part in self._open_piece(number, piece).blocks(size):
-                pending += part
-                while len(pending) >= size:
-                    block, pending = _split(pending, size)
-                    yield block
-                    given = self._clock()
-            whole = len(pending) - len(pending) % self._target.frame_bytes
-            if whole and self._clock() - given >= _WITHHELD:
-                block, pending = _split(pending, whole)
+        cutter = _Cutter(self._target, size, self._clock)
+        for piece in self._pieces:
+            yield from cutter.cut(piece)
+        yield from cutter.end()
+
+
+class AsyncLiveSource:
+    """The same of an async iterator."""
+
+    live = True
+    size = None
+
+    def __init__(
+        self,
+        pieces: AsyncIterable[object],
+        target: StreamFormat,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pieces = pieces
+        self._target = target
+        self._clock = clock
+
+    async def blocks(self, size: int) -> AsyncIterator[memoryview]:
+        """Yield the packed PCM; see `Source.blocks`."""
+        cutter = _Cutter(self._target, size, self._clock)
+        async for piece in self._pieces:
+            for block in cutter.cut(piece):
                 yield block
-                given = self._clock()
-        whole = len(pending) - len(pending) % self._target.frame_bytes
-        if whole:
-            yield memoryview(pending)[:whole]
-        if len(pending) > whole:
+        for block in cutter.end():
+            yield block
+
+
+class _Cutter:
+    """Cuts the pieces of a live source into blocks of at most `size` bytes."""
+
+    def __init__(self, target: StreamFormat, size: int, clock: Callable[[], float]) -> None:
+        self._target = target
+        self._size = size
+        self._clock = clock
+        self._pending = bytearray()
+        self._given = clock()
+        self._pieces = 0
+
+    def cut(self, piece: object) -> Iterator[memoryview]:
+        """Yield the blocks that are due when a piece has come."""
+        self._pieces += 1
+        for part in self._open_piece(self._pieces - 1, piece).blocks(self._size):
+            self._pending += part
+            while len(self._pending) >= self._size:
+                yield from self._give(self._size)
+        if self._whole and self._clock() - self._given >= _WITHHELD:
+            yield from self._give(self._whole)
+
+    def end(self) -> Iterator[memoryview]:
+        """Yield what is left."""
+        if self._whole:
+            yield from self._give(self._whole)
+        if self._pending:
             raise RacsValueError(
-                f"the source ended with {len(pending) - whole} bytes of an incomplete sample frame:"
+                f"the source ended with {len(self._pending)} bytes of an incomplete sample frame:"
                 f" one of {self._target} has {self._target.frame_bytes}; all before it was sent"
             )
 
-    def _open_piece(self, number: int, piece: object) -> Source:
+    @property
+    def _whole(self) -> int:
+        return len(self._pending) - len(self._pending) % self._target.frame_bytes
+
+    def _give(self, size: int) -> Iterator[memoryview]:
+        block, self._pending = _split(self._pending, size)
+        yield block
+        self._given = self._clock()
+
+    def _open_piece(self, number: int, piece: object) -> FileSource | BytesSource | ArraySource:
         try:
             source = _open_samples(piece, self._target, whole_frames=False)
         except RacsTypeError as error:

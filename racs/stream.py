@@ -1,7 +1,8 @@
 """Streams that are sent to: the settings, the older call and the newer one.
 
 Owns the order of things: ask for the format, make sure that the data fit, open, send, close. How
-data become PCM is `racs.sources`' affair, how PCM gets to the server `racs.sender`'s.
+data become PCM is `racs.sources`' affair, how PCM gets to the server `racs.sender`'s. What waits is
+a script (see `racs.script`): both clients run the same ones.
 
 Invariants
 ----------
@@ -10,22 +11,31 @@ Invariants
 - A stream that was opened here is closed here, unless it turned out to be another sender's.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Self
 
 import msgspec
 
-from racs.commands import checked_int, checked_text, command
+from racs.commands import checked_int, command
+from racs.connection import Connection
 from racs.errors import RacsException, RacsServerError, RacsValueError
 from racs.pcm import StreamFormat
 from racs.pool import Pool
-from racs.sender import NOT_OURS, Compress, Packer, Sender
-from racs.sources import PcmData, Source, open_source
+from racs.script import Blocking, Script, run
+from racs.sender import NOT_OURS, Acknowledging, Appending, Compress, Packer
+from racs.sources import AsyncLiveSource, PcmData, Source, open_source
 from racs.wire import MAX_BLOCK, MAX_FRAMES, encode_command
+
+AnySource = Source | AsyncLiveSource
+Opener = Callable[[object, StreamFormat], AnySource]
 
 DEFAULT_CHUNK = 32 << 10
 DEFAULT_BATCH = 50
 DEFAULT_LEVEL = 3
 _MAX_MESSAGE = 64 << 20
+_FEW_BLOCKS = 4
+"""Up to so many blocks, append mode is not worth asking for."""
 _FRAME_OVERHEAD = 64
 """More than header, msgpack and length prefix together add to a block, in bytes."""
 
@@ -88,21 +98,90 @@ def _in_range(value: object, name: str, lowest: int, highest: int) -> int:
     return number
 
 
-def send_audio(pool: Pool, stream_id: str, data: PcmData, settings: SendSettings) -> int:
-    """Send audio to a stream that is open; return the sample frames, all acknowledged.
+class Prepared(msgspec.Struct, frozen=True):
+    """A source that fits its stream, and how it is sent: `chunk` bytes of PCM in a block."""
+
+    format: StreamFormat
+    chunk: int
+    source: AnySource
+    settings: SendSettings
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where a client sends audio, and how.
+
+    Attributes
+    ----------
+    pool
+        The client's connections.
+    stream_id
+        The stream.
+    opener
+        What makes sources of data.
+    """
+
+    pool: Pool
+    stream_id: str
+    opener: Opener = open_source
+
+    def open_source(self, data: object, settings: SendSettings) -> Script[Prepared]:
+        """Script: ask what the stream takes, and see whether the data fit."""
+        format_ = yield from ask_format(self.pool, self.stream_id)
+        chunk = settings.whole_chunk(format_)
+        source: AnySource = yield Blocking(partial(self.opener, data, format_))
+        return Prepared(format_, chunk, source, settings)
+
+    def send(self, prepared: Prepared) -> Script[int]:
+        """Script: send all of a source in one session; return the sample frames.
+
+        A live source gets a connection of its own: it may go on for days, while others wait in
+        line.
+        """
+        source = prepared.source
+        return self.pool.use(partial(_send, prepared), own=source.live)
+
+
+def send_audio(target: Target, data: object, settings: SendSettings) -> Script[int]:
+    """Script: send audio to a stream that is open; return the sample frames, all acknowledged.
 
     Raises
     ------
     RacsException
         As `Racs.stream` says.
     """
-    target = ask_format(pool, stream_id)
-    chunk = settings.whole_chunk(target)
-    return send_source(pool, target, open_source(data, target), chunk, settings)
+    prepared = yield from target.open_source(data, settings)
+    return (yield from target.send(prepared))
 
 
-def ask_format(pool: Pool, stream_id: str) -> StreamFormat:
-    """Return what the server says about a stream.
+def open_and_send(target: Target, data: object, settings: SendSettings) -> Script[int]:
+    """Script: open a stream, send, and close it, also if sending failed; return as `send_audio`.
+
+    Raises
+    ------
+    RacsException
+        As `StreamBuilder.execute` says.
+    """
+
+    def do(name: str) -> Script[object]:
+        return target.pool.exchange([encode_command(command(name, target.stream_id))])
+
+    prepared = yield from target.open_source(data, settings)
+    yield from do("OPEN")
+    try:
+        sent = yield from target.send(prepared)
+    except BaseException as error:
+        if not (isinstance(error, RacsServerError) and NOT_OURS in str(error)):
+            try:
+                yield from do("CLOSE")
+            except RacsException as second:
+                error.add_note(f"Closing the stream failed as well: {second}")
+        raise
+    yield from do("CLOSE")
+    return sent
+
+
+def ask_format(pool: Pool, stream_id: str) -> Script[StreamFormat]:
+    """Script: return what the server says about a stream.
 
     Raises
     ------
@@ -110,24 +189,24 @@ def ask_format(pool: Pool, stream_id: str) -> StreamFormat:
         There is no such stream.
     """
     names = ("sample_rate", "channels", "bit_depth")
-    answers = pool.exchange([encode_command(command("INFO", stream_id, n)) for n in names])
+    answers = yield from pool.exchange(
+        [encode_command(command("INFO", stream_id, n)) for n in names]
+    )
     return StreamFormat(
         stream_id, *(checked_int(a, n) for a, n in zip(answers, names, strict=True))
     )
 
 
-def send_source(
-    pool: Pool, target: StreamFormat, source: Source, chunk: int, settings: SendSettings
-) -> int:
-    """Send all of a source in one session.
-
-    A live source gets a connection of its own: it may go on for days, while others wait in line.
-    """
-    lend = pool.own_connection if source.live else pool.connection
-    packer = Packer(target.stream_id, chunk, _compressor(settings.level))
-    with lend() as connection:
-        sender = Sender(connection, packer, target)
-        return sender.send_all(source.blocks(chunk * settings.batch))
+def _send(prepared: Prepared, connection: Connection) -> Script[int]:
+    """Send in append mode what is more than a few blocks, where the server has it."""
+    source, settings = prepared.source, prepared.settings
+    packer = Packer(prepared.format.stream_id, prepared.chunk, _compressor(settings.level))
+    blocks = source.blocks(prepared.chunk * settings.batch)
+    if source.size is None or source.size > _FEW_BLOCKS * prepared.chunk:
+        appending = Appending(connection, packer, prepared.format)
+        if (yield from appending.begin()):
+            return (yield from appending.send_all(blocks))
+    return (yield from Acknowledging(connection, packer, prepared.format).send_all(blocks))
 
 
 def _compressor(level: int | None) -> Compress | None:
@@ -138,24 +217,16 @@ def _compressor(level: int | None) -> Compress | None:
     return zstandard.ZstdCompressor(level=level).compress
 
 
-class StreamBuilder:
-    """Sending with settings, made by `Racs.stream` when it is given no data.
+class Builder:
+    """The settings of `StreamBuilder` and `AsyncStreamBuilder`: each call sets one, and chains."""
 
-    Every method but `execute` sets one thing and returns the builder itself.
-
-    Examples
-    --------
-    >>> r.stream("chopin").chunk_size(32768).batch_size(50).compression(True).execute(data)
-    """
-
-    def __init__(self, pool: Pool, stream_id: str, settings: SendSettings) -> None:
-        self._pool = pool
-        self._stream_id = checked_text(stream_id, "stream_id")
+    def __init__(self, target: Target, settings: SendSettings) -> None:
+        self._target = target
         self._settings = settings
         self._level = settings.level or DEFAULT_LEVEL
 
     def __repr__(self) -> str:
-        return f"<StreamBuilder for {self._stream_id!r}: {self._settings}>"
+        return f"<{type(self).__name__} for {self._target.stream_id!r}: {self._settings}>"
 
     def chunk_size(self, size: int) -> Self:
         """Set how many bytes of PCM a block has: 1 ... 65,535; rounded to whole sample frames."""
@@ -176,6 +247,21 @@ class StreamBuilder:
         self._level = _in_range(level, "compression_level", 1, 22)
         return self._set(level=self._level if self._settings.level is not None else None)
 
+    def _set(self, **changes: int | None) -> Self:
+        self._settings = msgspec.structs.replace(self._settings, **changes)
+        return self
+
+
+class StreamBuilder(Builder):
+    """Sending with settings, made by `Racs.stream` when it is given no data.
+
+    Every method but `execute` sets one thing and returns the builder itself.
+
+    Examples
+    --------
+    >>> r.stream("chopin").chunk_size(32768).batch_size(50).compression(True).execute(data)
+    """
+
     def execute(self, pcm_data: PcmData) -> int:
         """Open the stream, send the audio, and close the stream, also if sending failed.
 
@@ -194,28 +280,4 @@ class StreamBuilder:
         RacsException
             As `Racs.stream`; data that are found wrong at once leave the stream untouched.
         """
-        target = ask_format(self._pool, self._stream_id)
-        chunk = self._settings.whole_chunk(target)
-        source = open_source(pcm_data, target)
-        self._command("OPEN")
-        try:
-            sent = send_source(self._pool, target, source, chunk, self._settings)
-        except BaseException as error:
-            if not (isinstance(error, RacsServerError) and NOT_OURS in str(error)):
-                self._close_after(error)
-            raise
-        self._command("CLOSE")
-        return sent
-
-    def _close_after(self, error: BaseException) -> None:
-        try:
-            self._command("CLOSE")
-        except RacsException as second:
-            error.add_note(f"Closing the stream failed as well: {second}")
-
-    def _command(self, name: str) -> None:
-        self._pool.exchange([encode_command(command(name, self._stream_id))])
-
-    def _set(self, **changes: int | None) -> Self:
-        self._settings = msgspec.structs.replace(self._settings, **changes)
-        return self
+        return run(open_and_send(self._target, pcm_data, self._settings))

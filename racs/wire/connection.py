@@ -282,6 +282,11 @@ class ClientConnection(_Framing):
             self._length = None
         return start
 
+    @property
+    def under_way(self) -> bool:
+        """Whether elements of a vector are still to be taken."""
+        return self._skip > 0
+
     def take_elements(self, most: int) -> memoryview | None:
         """Return some more bytes of the vector under way; None if none have come.
 
