@@ -106,6 +106,8 @@ def check(pipeline: Pipeline, text: str, table: CommandTable) -> tuple[Step, ...
         spec = table.find(command.name)
         if spec is None:
             raise _unknown(command, text, table)
+        if steps and spec.when_piped and spec.when_piped.input is steps[-1].spec.output:
+            spec = spec.when_piped
         _check_pipe(steps[-1].spec if steps else None, spec, command, text)
         steps.append(_step(spec, command, text))
     return tuple(steps)

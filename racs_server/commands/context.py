@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from racs_server.commands.spec import CommandTable
 from racs_server.values import AudioFormat, StreamInfo, StreamRange
 
 
@@ -44,6 +45,15 @@ class Store(Reader, Protocol):
     def plan(self, stream_id: str, start: int, stop: int, /) -> StreamRange:
         """Describe sample frames `start` up to but without `stop`; `StreamError` if missing."""
 
+    def feed(self, stream_id: str, blocks: Iterable[bytes | memoryview], /) -> int:
+        """Append packed PCM to an open stream; blocks. Returns how many bytes were taken.
+
+        Raises
+        ------
+        StreamError
+            It is missing, not open, or in use.
+        """
+
     def close_all(self) -> None:
         """Close all streams and put everything on the disk; blocks."""
 
@@ -57,7 +67,14 @@ class Context(msgspec.Struct, frozen=True):
         The streams.
     request_shutdown
         Asks the server to end in order and returns at once; may be called from any thread.
+    table
+        All commands.
+    check_cancelled
+        Ends a command that takes long, when it is no longer wanted: for handlers that block, to be
+        called now and then.
     """
 
     store: Store
     request_shutdown: Callable[[], None]
+    table: CommandTable
+    check_cancelled: Callable[[], None]

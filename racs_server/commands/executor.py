@@ -83,7 +83,9 @@ class Executor:
         workers: int = _WORKERS,
     ) -> None:
         self._request_shutdown = request_shutdown
-        self._context = Context(store, self._shut_down)
+        self._context = Context(
+            store, self._shut_down, table, check_cancelled=trio.from_thread.check_cancelled
+        )
         self._table = table
         self._limiter = trio.CapacityLimiter(workers)
         self._loop: trio.lowlevel.TrioToken | None = None

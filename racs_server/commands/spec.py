@@ -128,6 +128,8 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
         Whether its text must not be kept anywhere: no cache, no log.
     blocks
         Whether it waits for the disk or can take more than a millisecond: it is run in a thread.
+    when_piped
+        The command that it is instead where that one's input is piped into it.
     """
 
     name: str
@@ -141,6 +143,7 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
     mode: Mode = Mode.REPLY
     secret: bool = False
     blocks: bool = False
+    when_piped: "CommandSpec | None" = None
 
     @property
     def usage(self) -> str:

@@ -1,8 +1,16 @@
 """The one command table: every command there is, in the order in which to read about them."""
 
-from racs_server.commands import admin, append, encode, extract, process, streams
+from racs_server.commands import admin, append, encode, extract, manual, process, streams
 from racs_server.commands.spec import CommandTable
 
 TABLE = CommandTable(
-    (*streams.SPECS, *append.SPECS, *extract.SPECS, *process.SPECS, *encode.SPECS, *admin.SPECS)
+    (
+        *streams.SPECS,
+        *append.SPECS,
+        *extract.SPECS,
+        *process.SPECS,
+        *encode.SPECS,
+        *admin.SPECS,
+        *manual.SPECS,
+    )
 )

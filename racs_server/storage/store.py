@@ -18,7 +18,7 @@ Locks are taken in the order: a stream's `io`, the store's, the handles'.
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from typing import Protocol
@@ -31,7 +31,8 @@ from racs_server.storage import log as records
 from racs_server.storage.ahead import Ahead
 from racs_server.storage.appends import Appender, check_frames
 from racs_server.storage.catalog import Catalog
-from racs_server.storage.fs import FileSystem
+from racs_server.storage.feeding import Feed
+from racs_server.storage.fs import Buffer, FileSystem
 from racs_server.storage.handles import Handles
 from racs_server.storage.log import CommitLog
 from racs_server.storage.reading import known_damage, read_plan
@@ -427,6 +428,39 @@ class Store:
                     total += take.size
             self._appended_bytes += total
             return total
+
+    def feed(self, stream_id: str, blocks: Iterable[Buffer]) -> int:
+        """Append blocks to an open stream, one after the other; blocks like each of them.
+
+        Parameters
+        ----------
+        stream_id
+            A stream that no sender has.
+        blocks
+            Packed PCM in whole sample frames, in the stream's format.
+
+        Returns
+        -------
+        How many bytes of PCM were taken.
+
+        Raises
+        ------
+        StreamError
+            There is no such stream, or it is not open, in use, or was closed meanwhile.
+        StorageError
+            The disk is full, or failed. The blocks before are in the stream.
+        """
+        with self._lock:
+            feed = Feed(self._find(stream_id))
+        try:
+            total = 0
+            for block in blocks:
+                with self._lock:
+                    total += self.append([feed.frame(block)])
+                    self.upkeep.flush()
+            return total
+        finally:
+            feed.end()
 
     def make_durable(self, stream_id: str) -> int:
         """Put all of a stream on the medium, which stays open; blocks.

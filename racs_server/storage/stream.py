@@ -74,6 +74,10 @@ class Opening(msgspec.Struct):
         Set while a CLOSE is being carried out.
     taken
         Bytes of PCM taken since room was last allocated ahead.
+    feed
+        The session of what pipes append; None until one has. See `feeding`.
+    fed
+        Whether a pipe appends now.
     """
 
     heard: float
@@ -82,6 +86,8 @@ class Opening(msgspec.Struct):
     turn: Session | None = None
     closing: bool = False
     taken: int = 0
+    feed: bytes | None = None
+    fed: bool = False
 
 
 class Stream:

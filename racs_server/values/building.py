@@ -194,7 +194,9 @@ def merge(left: AudioPlan, right: AudioPlan) -> AudioPlan:
     return checked(Merged(left, right), "MERGE")
 
 
-def require_same_format(command: str, first: AudioFormat, second: AudioFormat) -> None:
+def require_same_format(
+    command: str, first: AudioFormat, second: AudioFormat, other: str = "the other"
+) -> None:
     """Raise `RequestError`, which says how they differ, unless two formats are the same."""
     names = {"sample_rate": "sample rate", "channels": "channels", "bit_depth": "bit depth"}
     differ = [
@@ -204,7 +206,7 @@ def require_same_format(command: str, first: AudioFormat, second: AudioFormat) -
     ]
     if differ:
         raise RequestError(
-            f"{command}: the piped audio is {first}, the other is {second}: they differ in"
+            f"{command}: the piped audio is {first}, {other} is {second}: they differ in"
             f" {', '.join(differ)}, and have to be the same"
         )
 

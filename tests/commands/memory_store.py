@@ -1,6 +1,6 @@
 """A store that keeps its streams in memory: what commands ask of a store, in its simplest form."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import numpy as np
@@ -81,6 +81,17 @@ class MemoryStore:
         data = memoryview(self._find(plan.stream_id).pcm)[plan.start * frame : plan.stop * frame]
         for place in range(0, len(data), piece):
             yield data[place : place + piece]
+
+    def feed(self, stream_id: str, blocks: Iterable[bytes | memoryview]) -> int:
+        stream = self._find(stream_id)
+        if not stream.is_open:
+            raise StreamError(f"Stream is closed or currently in use: {stream_id!r}")
+        taken = 0
+        for block in blocks:
+            stream.pcm += bytes(block)
+            taken += len(block)
+            stream.frames = len(stream.pcm) // stream.format.frame_bytes
+        return taken
 
     def close_all(self) -> None:
         self.calls.append("close_all")

@@ -55,7 +55,7 @@ def param(kind: Kind, least: int | None = None, most: int | None = None) -> Para
     return Param(kind.value, kind, "For the test.", least=least, most=most)
 
 
-CONTEXT = Context(MemoryStore(), lambda: None)
+CONTEXT = Context(MemoryStore(), lambda: None, TABLE, lambda: None)
 
 OTHER = CommandTable(
     [

@@ -2,7 +2,7 @@
 
 The rows were sent to one server, in this order, starting with no streams. A reply of bytes is the
 recorded one, to be matched byte for byte; another value is what we answer where that server was
-wrong; an error has a text of our own.
+wrong; an error has a text of our own, and the bytes of a file are checked elsewhere.
 """
 
 from enum import Enum
@@ -10,15 +10,18 @@ from enum import Enum
 from racs.wire import Vector, encode_reply
 from racs_server.commands import Executor, Value, iter_blocks
 from racs_server.errors import RacsError
-from racs_server.values import AudioPlan
+from racs_server.values import AppendTo, AudioPlan, EncodedPlan
 from tests.commands.memory_store import MemoryStore
+from tests.commands.results import file_bytes
 
 
 class Outcome(Enum):
     ERROR = "error"
+    BYTES = "u8v"
 
 
 ERROR = Outcome.ERROR
+BYTES = Outcome.BYTES
 NO_SAMPLES = Vector("s32v", b"")
 
 EXCHANGES: tuple[tuple[str, bytes | Value | Outcome], ...] = (
@@ -121,6 +124,7 @@ EXCHANGES: tuple[tuple[str, bytes | Value | Outcome], ...] = (
     ("PING |> FORMAT", ERROR),
     ("PING |> FORMAT 'audio/wav'", ERROR),
     ("SEARCH '*' |> FORMAT 'audio/wav' 44100 2 16", ERROR),
+    ("EXTRACT 'g1' 1 2 |> FORMAT 'audio/flac' 44100 2 16", BYTES),
     ("EXTRACT 'g1' 1 2 |> FORMAT 'audio/wav' 44100 2 8", ERROR),
     ("EXTRACT 'g1' 1 2 |> FORMAT 'audio/wav' 44100 0 16", ERROR),
     ("EXTRACT 'none' 1 2 |> FORMAT 'audio/wav' 44100 2 16", ERROR),
@@ -135,7 +139,7 @@ EXCHANGES: tuple[tuple[str, bytes | Value | Outcome], ...] = (
 def encoded(value: bytes | Value) -> bytes:
     if isinstance(value, bytes):
         return len(value).to_bytes(8, "little") + value
-    assert not isinstance(value, AudioPlan)
+    assert not isinstance(value, AudioPlan | EncodedPlan | AppendTo)
     return encode_reply(value)
 
 
@@ -144,6 +148,9 @@ async def answer(executor: Executor, store: MemoryStore, request: str) -> bytes 
         value = await executor.run(request)
     except RacsError:
         return ERROR
+    if isinstance(value, EncodedPlan):
+        assert file_bytes(store, value)
+        return BYTES
     if isinstance(value, AudioPlan):
         value = Vector("s32v", b"".join(bytes(block) for block in iter_blocks(store, value)))
     return encoded(value)
@@ -154,7 +161,7 @@ async def test_recorded_exchanges() -> None:
     executor = Executor(store, lambda: None)
     wrong = []
     for request, reply in EXCHANGES:
-        expected = ERROR if isinstance(reply, Outcome) else encoded(reply)
+        expected = reply if isinstance(reply, Outcome) else encoded(reply)
         found = await answer(executor, store, request)
         if found != expected:
             wrong.append((request, expected, found))
