@@ -145,6 +145,24 @@ async def test_one_that_does_not_read_does_not_delay_another(
     connection.end()
 
 
+async def test_one_that_sends_much_at_once_lets_others_have_their_turn(
+    connect: Connect, opened: Store
+) -> None:
+    greedy, connection = connect()
+    greedy.client_sends(encode_command("PING") * 10_000)
+    modest, other = connect()
+    modest.client_sends(encode_command("PING"))
+    with trio.fail_after(10):
+        while not modest.sent:
+            await trio.lowlevel.checkpoint()
+    assert len(greedy.replies()) < 200
+    with trio.fail_after(10):
+        while len(greedy.sent) < 10_000 * len(modest.sent):
+            await trio.lowlevel.checkpoint()
+    connection.end()
+    other.end()
+
+
 async def test_garbage_is_answered_and_the_connection_closed(connect: Connect) -> None:
     client, _ = connect()
     client.client_sends(b"GET / HTTP/1.1\r\n\r\n", end=True)
@@ -229,6 +247,9 @@ async def test_the_end_lets_the_request_under_way_finish(connect: Connect, opene
     assert idle.is_closed()
     assert not client.is_closed()
     client.client_reads(1000)
+    await trio.testing.wait_all_tasks_blocked()
+    assert client.said_goodbye
+    client.client_sends(b"", end=True)
     await trio.testing.wait_all_tasks_blocked()
     assert client.is_closed()
     assert client.replies() == [None, "PONG"]
