@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from racs.aio import AsyncRacs as AsyncRacs
+    from racs.aio import AsyncStreamBuilder as AsyncStreamBuilder
     from racs.client import Racs as Racs
     from racs.errors import RacsClosed as RacsClosed
     from racs.errors import RacsConnectionError as RacsConnectionError
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from racs.stream import StreamBuilder as StreamBuilder
 
 _HOMES = {
+    "AsyncRacs": "racs.aio",
+    "AsyncStreamBuilder": "racs.aio",
     "Pipeline": "racs.pipeline",
     "Racs": "racs.client",
     "RacsClosed": "racs.errors",
@@ -37,6 +41,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "AsyncRacs",
+    "AsyncStreamBuilder",
     "Pipeline",
     "Racs",
     "RacsClosed",

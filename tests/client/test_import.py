@@ -18,7 +18,9 @@ def modules_after(statement: str) -> set[str]:
 
 def test_the_client_loads_only_what_everybody_needs() -> None:
     loaded = modules_after("from racs import Racs\nRacs().pipeline().ping()")
-    assert not {"soundfile", "zstandard", "trio", "lark", "click", "rich", "asyncio"} & loaded
+    assert (
+        not {"soundfile", "zstandard", "trio", "lark", "click", "rich", "asyncio", "anyio"} & loaded
+    )
     assert not {name for name in loaded if name.startswith("racs_server")}
 
 
