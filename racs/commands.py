@@ -25,9 +25,9 @@ def quote(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def command(name: str, *arguments: str | int) -> str:
+def command(name: str, *arguments: str | int | float) -> str:
     """Return a command, with its arguments quoted where they are text."""
-    texts = (quote(a) if isinstance(a, str) else str(a) for a in arguments)
+    texts = (quote(a) if isinstance(a, str) else repr(a) for a in arguments)
     return " ".join((name, *texts))
 
 
@@ -69,6 +69,28 @@ def checked_int(value: object, name: str) -> int:
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
         return operator.index(value)
     raise RacsTypeError(f"{name} must be an int, not {value!r} ({type(value).__name__})")
+
+
+def checked_number(value: object, name: str) -> int | float:
+    """Return `value` as an int or a finite float; a bool is neither.
+
+    Raises
+    ------
+    RacsTypeError
+        It is no number.
+    RacsValueError
+        It is infinite, or no number by value.
+    """
+    if isinstance(value, float | np.floating):
+        if not np.isfinite(value):
+            raise RacsValueError(f"{name} must be finite, not {value!r}")
+        return float(value)
+    try:
+        return checked_int(value, name)
+    except RacsTypeError:
+        raise RacsTypeError(
+            f"{name} must be an int or a float, not {value!r} ({type(value).__name__})"
+        ) from None
 
 
 def checked_time(value: object, name: str) -> str:

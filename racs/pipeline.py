@@ -12,9 +12,10 @@ from typing import Any, Self
 
 from racs.commands import PIPE, checked_int, checked_text, checked_time, command
 from racs.errors import RacsValueError
+from racs.processing import AudioCommands
 
 
-class Pipeline:
+class Pipeline(AudioCommands):
     """Commands that the server runs one after the other, each fed with the result of the last.
 
     Every method but `execute` adds one command and returns the pipeline itself, so that calls can
@@ -104,31 +105,17 @@ class Pipeline:
         self._commands.append(f"{text} {checked_time(frm, 'frm')} {checked_time(to, 'to')}")
         return self
 
-    def format(self, mime_type: str, sample_rate: int, channels: int, bit_depth: int) -> Self:
-        """Convert and encode the audio that the command before gives; the result is bytes.
-
-        Parameters
-        ----------
-        mime_type
-            Such as ``audio/wav``, ``audio/flac``, ``audio/mpeg``.
-        sample_rate
-            Hz.
-        channels
-            How many the result has.
-        bit_depth
-            16 or 24.
-        """
-        return self._add(
-            "FORMAT",
-            checked_text(mime_type, "mime_type"),
-            checked_int(sample_rate, "sample_rate"),
-            checked_int(channels, "channels"),
-            checked_int(bit_depth, "bit_depth"),
-        )
-
     def list(self, pattern: str) -> Self:
         """List the ids of streams that match a pattern of ``*`` ``?`` ``[...]``, sorted."""
         return self._add("LIST", checked_text(pattern, "pattern"))
+
+    def ls(self, pattern: str) -> Self:
+        """Do the same as `list`."""
+        return self.list(pattern)
+
+    def search(self, pattern: str) -> Self:
+        """Do the same as `list`."""
+        return self.list(pattern)
 
     def info(self, stream_id: str, attr: str) -> Self:
         """Get one attribute of a stream, an int.
@@ -143,6 +130,14 @@ class Pipeline:
             PCM).
         """
         return self._add("INFO", checked_text(stream_id, "stream_id"), checked_text(attr, "attr"))
+
+    def meta(self, stream_id: str, attr: str) -> Self:
+        """Do the same as `info`."""
+        return self.info(stream_id, attr)
+
+    def help(self, name: str | None = None) -> Self:
+        """Ask how commands are written: all of them, or one in full; the result is text."""
+        return self._add("HELP") if name is None else self._add("HELP", checked_text(name, "name"))
 
     def eval(self, expr: str) -> Self:
         """Evaluate a Scheme expression on the server."""
@@ -184,7 +179,7 @@ class Pipeline:
             )
         return self._run(self._text())
 
-    def _add(self, name: str, *arguments: str | int) -> Self:
+    def _add(self, name: str, *arguments: str | int | float) -> Self:
         self._commands.append(command(name, *arguments))
         return self
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
 from racs import Pipeline, RacsTypeError, RacsValueError
@@ -43,6 +44,24 @@ CALLS: list[tuple[Call, str]] = [
     (lambda p: p.eval(expr='(info "a" "size")'), 'EVAL \'(info "a" "size")\''),
     (lambda p: p.ping(), "PING"),
     (lambda p: p.shutdown(), "SHUTDOWN"),
+    (lambda p: p.ls(pattern="*"), "LIST '*'"),
+    (lambda p: p.search(pattern="*"), "LIST '*'"),
+    (lambda p: p.meta(stream_id="a", attr="ref"), "INFO 'a' 'ref'"),
+    (lambda p: p.help(), "HELP"),
+    (lambda p: p.help(name="PAN"), "HELP 'PAN'"),
+    (lambda p: p.range(stream_id="a", start=0.1, duration=30), "RANGE 'a' 0.1 30"),
+    (lambda p: p.mix(stream_id="a", start=1e-05, duration=0.0), "MIX 'a' 1e-05 0.0"),
+    (lambda p: p.merge(stream_id="it's", start=0, duration=1e22), r"MERGE 'it\'s' 0 1e+22"),
+    (lambda p: p.gain(gain=np.float64(0.8)), "GAIN 0.8"),
+    (lambda p: p.gain(gain=np.float32(0.5)), "GAIN 0.5"),
+    (lambda p: p.gain(gain=np.int16(-2)), "GAIN -2"),
+    (lambda p: p.trim(left=0.5, right=0), "TRIM 0.5 0"),
+    (lambda p: p.pad(left=1, right=2.5), "PAD 1 2.5"),
+    (lambda p: p.fade(in_sec=0.25, out_sec=3), "FADE 0.25 3"),
+    (lambda p: p.pan(pan=-0.3), "PAN -0.3"),
+    (lambda p: p.clip(min_val=-100, max_val=100), "CLIP -100 100"),
+    (lambda p: p.split(channel=1), "SPLIT 1"),
+    (lambda p: p.encode(mime_type="audio/flac"), "ENCODE 'audio/flac'"),
     (lambda p: p.ping().stream(stream_id="a"), "PING |> STREAM 'a'"),
 ]
 
@@ -93,6 +112,13 @@ WRONG: list[Callable[[Any], object]] = [
     lambda p: p.list(pattern=None),
     lambda p: p.info(stream_id="a", attr=1),
     lambda p: p.eval(expr=1),
+    lambda p: p.help(name=1),
+    lambda p: p.range(stream_id="a", start="0", duration=1),
+    lambda p: p.mix(stream_id="a", start=0, duration=True),
+    lambda p: p.gain(gain=None),
+    lambda p: p.clip(min_val=0.5, max_val=1),
+    lambda p: p.split(channel=1.0),
+    lambda p: p.encode(mime_type=None),
 ]
 
 
@@ -103,6 +129,12 @@ def test_wrong_argument_leaves_the_pipeline_as_it_was(call: Callable[[Any], obje
         call(pipeline)
     assert repr(pipeline).startswith("<Pipeline: PING")
     assert "None" not in repr(pipeline)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("-inf"), np.float32("inf")])
+def test_numbers_are_finite(number: float) -> None:
+    with pytest.raises(RacsValueError, match="gain must be finite, not"):
+        Pipeline(Recorder()).gain(number)
 
 
 def test_stream_needs_audio_from_the_pipe() -> None:

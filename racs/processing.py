@@ -1,0 +1,122 @@
+"""The commands of a pipeline that take audio out and do something to it.
+
+Owns what their arguments are called and what they may be. Seconds, factors and positions are ints
+or floats; the server takes a float for the decimal number that Python writes it as: 0.1 s at
+44,100 Hz are exactly 4,410 sample frames.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Self
+
+from racs.commands import checked_int, checked_number, checked_text
+
+
+class AudioCommands(ABC):
+    """Base of `racs.pipeline.Pipeline`; each method adds one command and returns the pipeline.
+
+    What is processed keeps its sample rate and bit depth; results are rounded half to even, and
+    saturate at what the bit depth can hold.
+    """
+
+    @abstractmethod
+    def _add(self, name: str, *arguments: str | int | float) -> Self: ...
+
+    def range(self, stream_id: str, start: float, duration: float) -> Self:
+        """Get the audio of a stretch of a stream, in seconds from its first sample frame.
+
+        The result is like that of `extract`. Adjoining ranges join without gap or overlap.
+
+        Parameters
+        ----------
+        stream_id
+            Which stream.
+        start
+            Seconds after its first sample frame.
+        duration
+            Seconds, 0 or more.
+        """
+        return self._range("RANGE", stream_id, start, duration)
+
+    def mix(self, stream_id: str, start: float, duration: float) -> Self:
+        """Add a range of a stream of the same format; sums saturate.
+
+        Takes what `range` takes. The shorter of the two is followed by silence.
+        """
+        return self._range("MIX", stream_id, start, duration)
+
+    def merge(self, stream_id: str, start: float, duration: float) -> Self:
+        """Make stereo of mono audio (left) and a range of a mono stream (right).
+
+        Takes what `range` takes. The shorter of the two is followed by silence.
+        """
+        return self._range("MERGE", stream_id, start, duration)
+
+    def gain(self, gain: float) -> Self:
+        """Multiply the samples by a factor."""
+        return self._add("GAIN", checked_number(gain, "gain"))
+
+    def trim(self, left: float, right: float) -> Self:
+        """Remove seconds from the start and from the end."""
+        return self._add("TRIM", checked_number(left, "left"), checked_number(right, "right"))
+
+    def pad(self, left: float, right: float) -> Self:
+        """Add seconds of silence before and after."""
+        return self._add("PAD", checked_number(left, "left"), checked_number(right, "right"))
+
+    def fade(self, in_sec: float, out_sec: float) -> Self:
+        """Fade in and out linearly, over numbers of seconds."""
+        return self._add(
+            "FADE", checked_number(in_sec, "in_sec"), checked_number(out_sec, "out_sec")
+        )
+
+    def pan(self, pan: float) -> Self:
+        """Move stereo audio, from -1 (left) to 1: scales the other channel by 1 - abs(pan)."""
+        return self._add("PAN", checked_number(pan, "pan"))
+
+    def clip(self, min_val: int, max_val: int) -> Self:
+        """Hold the samples between two values."""
+        return self._add("CLIP", checked_int(min_val, "min_val"), checked_int(max_val, "max_val"))
+
+    def split(self, channel: int) -> Self:
+        """Take one channel, counted from 0."""
+        return self._add("SPLIT", checked_int(channel, "channel"))
+
+    def format(self, mime_type: str, sample_rate: int, channels: int, bit_depth: int) -> Self:
+        """Convert and encode the audio that the command before gives; the result is bytes.
+
+        Parameters
+        ----------
+        mime_type
+            Such as ``audio/wav``, ``audio/flac``.
+        sample_rate
+            Hz.
+        channels
+            How many the result has.
+        bit_depth
+            16 or 24.
+        """
+        return self._add(
+            "FORMAT",
+            checked_text(mime_type, "mime_type"),
+            checked_int(sample_rate, "sample_rate"),
+            checked_int(channels, "channels"),
+            checked_int(bit_depth, "bit_depth"),
+        )
+
+    def encode(self, mime_type: str) -> Self:
+        """Encode the audio that the command before gives, as it is; the result is bytes.
+
+        Parameters
+        ----------
+        mime_type
+            Such as ``audio/wav``, ``audio/flac``.
+        """
+        return self._add("ENCODE", checked_text(mime_type, "mime_type"))
+
+    def _range(self, name: str, stream_id: str, start: float, duration: float) -> Self:
+        return self._add(
+            name,
+            checked_text(stream_id, "stream_id"),
+            checked_number(start, "start"),
+            checked_number(duration, "duration"),
+        )
