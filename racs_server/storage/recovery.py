@@ -29,7 +29,16 @@ from racs_server.storage.checksums import BLOCK, Checksums
 from racs_server.storage.fs import FileSystem
 from racs_server.storage.handles import Handles
 from racs_server.storage.log import FOLDER as LOG
-from racs_server.storage.log import Appended, Closed, Created, Deleted, LogReader, Opened, Record
+from racs_server.storage.log import (
+    Appended,
+    Closed,
+    Created,
+    Deleted,
+    Expires,
+    LogReader,
+    Opened,
+    Record,
+)
 from racs_server.storage.segment import MAX_PCM, Segment
 from racs_server.storage.settle import Settler, trim
 from racs_server.storage.stream import (
@@ -109,9 +118,10 @@ def recover(fs: FileSystem, catalog: Catalog, handles: Handles, settler: Settler
         fs.make_folder(folder)
     fs.sync_folder("")
     reader = LogReader(fs)
-    report = RecoveryReport(clean=not reader.files and catalog.replaced is None)
     streams = {stream.serial: stream for stream in catalog.load()}
     deleted = {int(name) for name in fs.list(TRASH) if name.isdecimal()}
+    in_order = not reader.files and catalog.replaced is None and not deleted & streams.keys()
+    report = RecoveryReport(clean=in_order)
     if not report.clean:
         if catalog.replaced is not None:
             report.notes.append(f"the catalogue was made anew ({catalog.replaced})")
@@ -238,10 +248,12 @@ class _Replay:
             stream = self._load(record.serial)
             if stream is not None:
                 self._append(stream, record)
-        elif isinstance(record, Opened | Closed):
+        elif isinstance(record, Opened | Closed | Expires):
             stream = self._load(record.serial)
             if stream is not None and isinstance(record, Opened):
                 self._opened.add(stream)
+            elif stream is not None and isinstance(record, Expires):
+                stream.expiry = record.seconds
 
     def finish(self) -> list[Stream]:
         """Bring the files of all streams with records to what was kept; return these streams."""
@@ -336,7 +348,14 @@ class _Replay:
             for piece in _pieces(segment, start, start + record.count * frame):
                 found = crc32c(piece, found)
                 size += len(piece)
-        return size == record.count * frame and found == record.checksum
+            if size != record.count * frame or found != record.checksum:
+                return False
+            # Once more: a sync may have failed before the end, and be called a success by now.
+            for piece in _pieces(segment, start, start + size):
+                assert segment.file is not None
+                segment.file.write([piece], SEGMENT_HEADER + start)
+                start += len(piece)
+        return True
 
     def _restore(self, stream: Stream, position: int, pcm: bytes) -> None:
         """Put PCM that the log carries where it belongs."""
