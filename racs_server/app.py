@@ -21,6 +21,7 @@ from racs_server.storage import Disk, Durability, Store, StoreOptions
 logger = logging.getLogger(__name__)
 
 _LEASE_CHECK = 1.0
+_RETRY = 5.0
 _READERS = 8
 _SYNC_THREADS = 4
 
@@ -111,7 +112,7 @@ async def _sync(store: Store, settings: Settings) -> None:
     while True:
         await trio.sleep(settings.sync_interval)
         if store.upkeep.needs_sync:
-            await _in_background(store.upkeep.sync)
+            await _in_background(store, store.upkeep.sync)
 
 
 async def _checkpoint(store: Store, settings: Settings) -> None:
@@ -120,8 +121,10 @@ async def _checkpoint(store: Store, settings: Settings) -> None:
     while True:
         await trio.sleep(min(settings.sync_interval, settings.checkpoint_interval))
         if store.upkeep.needs_checkpoint or (store.upkeep.untidy and trio.current_time() >= due):
-            await _in_background(store.upkeep.checkpoint)
-            await _in_background(store.upkeep.prepare_log)
+            if await _in_background(store, store.upkeep.checkpoint):
+                await _in_background(store, store.upkeep.prepare_log)
+            else:
+                await trio.sleep(_RETRY)
             due = trio.current_time() + settings.checkpoint_interval
 
 
@@ -129,15 +132,25 @@ async def _lapse(store: Store, settings: Settings) -> None:
     """Close the streams whose senders are not heard of any more."""
     while True:
         await trio.sleep(min(_LEASE_CHECK, settings.lease))
-        await _in_background(store.lapse)
+        await _in_background(store, store.lapse)
 
 
-async def _in_background(work: Callable[[], object]) -> None:
-    """Do blocking work in a thread; a disk that fails is logged, and tried again next time."""
+async def _in_background(store: Store, work: Callable[[], object]) -> bool:
+    """Do blocking work in a thread; return whether it went well.
+
+    A disk that fails is logged, and tried again next time. After a mistake of this program nobody
+    knows what is durable: the server goes on giving audio out, but takes no more.
+    """
     try:
         await trio.to_thread.run_sync(work)
     except StorageError as error:
         logger.error("%s", error)
+        return False
+    except Exception as error:
+        logger.exception("background work failed")
+        store.upkeep.give_up(f"a mistake of the server ({type(error).__name__})")
+        return False
+    return True
 
 
 def raise_file_limit() -> None:

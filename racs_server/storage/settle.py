@@ -51,6 +51,7 @@ class Settler:
         self._fs = fs
         self._handles = handles
         self._lock = lock
+        self._rooted: set[str] = set()
         self._pool = ThreadPoolExecutor(threads, "racs-sync") if threads else None
 
     def for_each(
@@ -103,6 +104,7 @@ class Settler:
                     return
                 stream.load_sessions(self._fs)
                 manifest, frames, ref = stream.manifest(), stream.frames, stream.ref
+                appended, expiry = stream.appended, stream.expiry
                 sums = [
                     (segment, segment.covered, segment.checksums.dump())
                     for segment in stream.segments or ()
@@ -114,6 +116,7 @@ class Settler:
             )
             with self._lock:
                 stream.settled_frames, stream.settled_ref = frames, ref
+                stream.settled_appended, stream.settled_expiry = appended, expiry
                 for segment, covered, _ in sums:
                     segment.unsettled = segment.covered != covered
             self._cut(stream, last=cut)
@@ -137,7 +140,8 @@ class Settler:
                 for segment, covered, checks in dirty:
                     self._sync_segment(stream, segment, covered, checks)
                 if any(segment.is_new for segment, _, _ in dirty):
-                    self._sync_folders(stream)
+                    self._fs.sync_folder(stream.folder)
+                    self._sync_parents(stream)
                     for segment, _, _ in dirty:
                         segment.is_new = False
         except OSError as error:
@@ -172,7 +176,8 @@ class Settler:
             for name, contents in sums:
                 self._fs.replace(name, contents)
             self._fs.replace(stream.manifest_name, manifest)
-            self._sync_folders(stream)
+            self._fs.sync_folder(stream.folder)
+            self._sync_parents(stream)
         except OSError as error:
             raise StorageError(
                 f"the disk could not take what describes stream {stream.id!r}: {error.strerror}."
@@ -180,12 +185,17 @@ class Settler:
             ) from error
         stream.is_new = False
 
-    def _sync_folders(self, stream: Stream) -> None:
-        self._fs.sync_folder(stream.folder)
-        if stream.is_new:
-            self._fs.sync_folder(stream.folder.rpartition("/")[0])
+    def _sync_parents(self, stream: Stream) -> None:
+        """Make the entry of a new stream's folder durable, and those that lead to it, once each."""
+        parent = stream.folder.rpartition("/")[0]
+        if not stream.is_new or stream.is_rooted:
+            return
+        self._fs.sync_folder(parent)
+        if parent not in self._rooted:
             self._fs.sync_folder(FOLDER)
             self._fs.sync_folder("")
+            self._rooted.add(parent)
+        stream.is_rooted = True
 
     def _cut(self, stream: Stream, *, last: bool) -> None:
         """Give back what was allocated ahead in sealed segments, and in the last one if asked."""

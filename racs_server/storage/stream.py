@@ -121,6 +121,7 @@ class Stream:
         "id",
         "io",
         "is_new",
+        "is_rooted",
         "opening",
         "poisoned",
         "ref",
@@ -150,6 +151,8 @@ class Stream:
         self.fenced: bytes | None = None
         self.poisoned: str | None = None
         self.is_new = False
+        self.is_rooted = False
+        """The folder entry of a new stream's folder has been synced."""
         """Its folder may not be on the medium yet."""
         self.deleted = False
         self.wants_segment = False

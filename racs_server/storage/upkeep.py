@@ -217,12 +217,16 @@ class Upkeep:
             "log_failed": self._failed is not None,
         }
 
-    def _fail(self, error: OSError) -> StorageError:
+    def give_up(self, why: str) -> StorageError:
+        """Take nothing more from now on; return the error that says so."""
         self._failed = (
-            f"the commit log in {self._fs.describe()} could not be stored ({error.strerror}):"
-            " nothing more is taken, for it might be lost. Look after the disk, then restart"
+            f"the commit log in {self._fs.describe()} could not be stored ({why}): nothing more is"
+            " taken, for it might be lost. Look after the disk and the server's log, then restart"
         )
         return StorageError(self._failed)
+
+    def _fail(self, error: OSError) -> StorageError:
+        return self.give_up(error.strerror or str(error))
 
     @staticmethod
     def _report(failures: Mapping[Stream, StorageError]) -> None:
