@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racs.client import NO_DATA, Client, Missing
-from racs.commands import checked_text
 from racs.connection import Connection
 from racs.extract import DEFAULT_BLOCK, Range, begin, checked_range
 from racs.pipeline import Pipeline
@@ -28,7 +27,6 @@ from racs.stream import (
     DEFAULT_CHUNK,
     Builder,
     SendSettings,
-    Target,
     checked_chunk,
     open_and_send,
     send_audio,
@@ -189,7 +187,7 @@ class AsyncRacs(Client):
             As `racs.Racs.stream`.
         """
         settings = SendSettings(chunk=checked_chunk(chunk_size))
-        target = Target(self._pool, checked_text(stream_id, "stream_id"), open_async_source)
+        target = self._target(stream_id, pcm_data, open_async_source)
         if pcm_data is NO_DATA:
             return AsyncStreamBuilder(target, settings)
         return run_async(send_audio(target, pcm_data, settings))

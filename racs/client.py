@@ -5,6 +5,7 @@ use by many threads at once.
 """
 
 import enum
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
@@ -21,9 +22,10 @@ from racs.extract import DEFAULT_BLOCK, Range, begin, checked_range
 from racs.pipeline import Pipeline
 from racs.pool import Pool, PoolStatistics
 from racs.script import Script, run
-from racs.sources import PcmData
+from racs.sources import PcmData, open_source
 from racs.stream import (
     DEFAULT_CHUNK,
+    Opener,
     SendSettings,
     StreamBuilder,
     Target,
@@ -65,12 +67,18 @@ class Client:
         connecting = _checked_seconds(connect_timeout, "connect_timeout")
         silence = None if timeout is None else _checked_seconds(timeout, "timeout")
         self._lists = vectors == "list"
+        self._session = uuid.uuid4().bytes
         self._pool = self._make_pool(
             partial(connect, self._host, self._port, connecting, silence), int(pool_size)
         )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {self._host}:{self._port}, {self._pool!r}>"
+
+    def _target(self, stream_id: object, data: object, opener: Opener) -> Target:
+        """Return where audio goes: data in the client's session, a builder's in one of its own."""
+        session = uuid.uuid4().bytes if data is NO_DATA else self._session
+        return Target(self._pool, checked_text(stream_id, "stream_id"), session, opener)
 
     def _make_pool(self, connect: Callable[..., Connection], size: int) -> Pool:
         return Pool(connect, size)
@@ -250,8 +258,8 @@ class Racs(Client):
         closes it afterwards. Messages are sent without waiting for each to be acknowledged. Nothing
         is ever sent a second time.
 
-        Each call is a session: the stream takes no other one's audio until it is closed. What comes
-        bit by bit is given as one iterator.
+        All calls with data are one session, so that audio may be sent bit by bit: an open stream
+        takes no other client's audio until it is closed. The builder's sessions are its own.
 
         Parameters
         ----------
@@ -292,7 +300,7 @@ class Racs(Client):
         not begun.
         """
         settings = SendSettings(chunk=checked_chunk(chunk_size))
-        target = Target(self._pool, checked_text(stream_id, "stream_id"))
+        target = self._target(stream_id, pcm_data, open_source)
         if pcm_data is NO_DATA:
             return StreamBuilder(target, settings)
         return run(send_audio(target, pcm_data, settings))

@@ -16,7 +16,6 @@ Invariants
 - `Sender.acknowledged` counts sample frames in one piece from the start: none after a refusal.
 """
 
-import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -57,15 +56,19 @@ class Packer:
     ----------
     stream_id
         The stream that they are for.
+    session
+        The sender's session id, 16 bytes.
     chunk
         Bytes in a block, at most 65,535.
     compress
         Makes one zstd frame of a block; `None`: blocks go as they are.
     """
 
-    def __init__(self, stream_id: str, chunk: int, compress: Compress | None = None) -> None:
+    def __init__(
+        self, stream_id: str, session: bytes, chunk: int, compress: Compress | None = None
+    ) -> None:
         self._hash = stream_hash(stream_id)
-        self._session = uuid.uuid4().bytes
+        self._session = session
         self._chunk = chunk
         self._compress = compress
 

@@ -116,12 +116,15 @@ class Target(msgspec.Struct, frozen=True):
         The client's connections.
     stream_id
         The stream.
+    session
+        The session to send in, 16 bytes: a stream takes no other's audio until it is closed.
     opener
         What makes sources of data.
     """
 
     pool: Pool
     stream_id: str
+    session: bytes
     opener: Opener = open_source
 
     def open_source(self, data: object, settings: SendSettings) -> Script[Prepared]:
@@ -132,13 +135,13 @@ class Target(msgspec.Struct, frozen=True):
         return Prepared(format_, chunk, source, settings)
 
     def send(self, prepared: Prepared) -> Script[int]:
-        """Script: send all of a source in one session; return the sample frames.
+        """Script: send all of a source; return the sample frames.
 
         A live source gets a connection of its own: it may go on for days, while others wait in
         line.
         """
         source = prepared.source
-        return self.pool.use(partial(_send, prepared), own=source.live)
+        return self.pool.use(partial(_send, prepared, self.session), own=source.live)
 
 
 def send_audio(target: Target, data: object, settings: SendSettings) -> Script[int]:
@@ -197,10 +200,11 @@ def ask_format(pool: Pool, stream_id: str) -> Script[StreamFormat]:
     )
 
 
-def _send(prepared: Prepared, connection: Connection) -> Script[int]:
+def _send(prepared: Prepared, session: bytes, connection: Connection) -> Script[int]:
     """Send in append mode what is more than a few blocks, where the server has it."""
     source, settings = prepared.source, prepared.settings
-    packer = Packer(prepared.format.stream_id, prepared.chunk, _compressor(settings.level))
+    stream_id = prepared.format.stream_id
+    packer = Packer(stream_id, session, prepared.chunk, _compressor(settings.level))
     blocks = source.blocks(prepared.chunk * settings.batch)
     if source.size is None or source.size > _FEW_BLOCKS * prepared.chunk:
         appending = Appending(connection, packer, prepared.format)

@@ -44,7 +44,7 @@ def test_older_call_sends_to_a_stream_that_is_open(server: FakeServer, r: Racs) 
     assert stream.messages == [13]
     assert len(stream.sessions) == 1
     assert r.stream("chopin", pcm_data=NOISE[:5].ravel().tolist()) == 5
-    assert len(stream.sessions) == 2, "each call is a sender of its own"
+    assert len(stream.sessions) == 1, "a client's calls with data are one session"
     assert audio_commands(server) == []
     assert server.accepted == 1
 

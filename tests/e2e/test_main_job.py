@@ -88,6 +88,18 @@ def test_an_mp3_goes_in_as_a_decoder_reads_it_in_one_go(daemon: Daemon, tmp_path
     assert np.array_equal(got, expected.ravel())
 
 
+def test_audio_may_be_sent_bit_by_bit(daemon: Daemon) -> None:
+    with daemon.client() as racs, daemon.client() as other:
+        racs.execute_command("CREATE 'x' 8000 1 16 |> OPEN 'x'")
+        for number in range(3):
+            racs.stream("x", pcm_data=[number] * 4)
+        with pytest.raises(RacsException, match=r"Stream is closed or currently in use\."):
+            other.stream("x", pcm_data=[9])
+        racs.execute_command("CLOSE 'x'")
+        got = racs.execute_command("EXTRACT 'x' 0 9999999999999")
+    assert got.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+
+
 def test_a_restart_keeps_everything(tmp_path: Path) -> None:
     values = np.arange(-30000, 30000, dtype=np.int16)
     with Daemon(tmp_path / "archive") as daemon, daemon.client() as racs:
