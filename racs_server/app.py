@@ -21,6 +21,7 @@ from racs_server.storage import Disk, Durability, Store, StoreOptions
 logger = logging.getLogger(__name__)
 
 _LEASE_CHECK = 1.0
+_EXPIRY_CHECK = 20.0
 _RETRY = 5.0
 _READERS = 8
 _SYNC_THREADS = 4
@@ -87,6 +88,7 @@ async def _serve(settings: Settings, store: Store, announce: Callable[[str], Non
         async with trio.open_nursery() as nursery:
             for task in (_sync, _checkpoint, _lapse):
                 nursery.start_soon(task, store, settings)
+            nursery.start_soon(_expire, store)
             nursery.start_soon(commit.run)
             nursery.start_soon(commit.make_room)
             nursery.start_soon(_watch_signals, signals, ending)
@@ -133,6 +135,13 @@ async def _lapse(store: Store, settings: Settings) -> None:
     while True:
         await trio.sleep(min(_LEASE_CHECK, settings.lease))
         await _in_background(store, store.lapse)
+
+
+async def _expire(store: Store) -> None:
+    """Delete the streams whose time to live is over, well within a minute."""
+    while True:
+        await _in_background(store, store.delete_expired)
+        await trio.sleep(_EXPIRY_CHECK)
 
 
 async def _in_background(store: Store, work: Callable[[], object]) -> bool:

@@ -54,6 +54,23 @@ class Store(Reader, Protocol):
             It is missing, not open, or in use.
         """
 
+    def expire(self, stream_id: str, seconds: int, /) -> None:
+        """Give a stream a time to live after its last append, -1: for ever.
+
+        Raises
+        ------
+        RequestError
+            The number is out of bounds.
+        StreamError
+            There is no such stream.
+        """
+
+    def seconds_left(self, stream_id: str, /) -> int:
+        """Return how long a stream still lives, -1: for ever; `StreamError` if it is missing."""
+
+    def delete(self, stream_id: str, /) -> None:
+        """Remove a stream for good; blocks. `StreamError` if it is missing or open."""
+
     def close_all(self) -> None:
         """Close all streams and put everything on the disk; blocks."""
 

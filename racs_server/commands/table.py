@@ -1,11 +1,12 @@
 """The one command table: every command there is, in the order in which to read about them."""
 
-from racs_server.commands import admin, append, encode, extract, manual, process, streams
+from racs_server.commands import admin, append, encode, extract, lifetime, manual, process, streams
 from racs_server.commands.spec import CommandTable
 
 TABLE = CommandTable(
     (
         *streams.SPECS,
+        *lifetime.SPECS,
         *append.SPECS,
         *extract.SPECS,
         *process.SPECS,

@@ -25,9 +25,13 @@ CREATE TABLE IF NOT EXISTS streams (
     created INTEGER NOT NULL,
     ref INTEGER NOT NULL,
     frames INTEGER NOT NULL,
+    appended INTEGER NOT NULL,
+    expiry INTEGER NOT NULL,
     checksum INTEGER NOT NULL
 ) STRICT
 """
+_VERSION = 2
+"""Written into the database: one of another version is made anew."""
 _NOT_DAMAGED = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -77,6 +81,11 @@ class Catalog:
         # FULL: the log files that a checkpoint drops are only needless once this is on the medium.
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
+        [(version,)] = self._database.execute("PRAGMA user_version")
+        if version != _VERSION:
+            if self._database.execute("SELECT 1 FROM sqlite_master").fetchone():
+                raise ValueError(f"it has version {version}, known is {_VERSION}")
+            self._database.execute(f"PRAGMA user_version = {_VERSION}")
         self._database.execute(_SCHEMA)
         for (fault,) in self._database.execute("PRAGMA quick_check"):
             if fault != "ok":
@@ -88,10 +97,12 @@ class Catalog:
     def load(self) -> Iterator[Stream]:
         """Yield all streams, closed and without their sessions."""
         for row in self._database.execute("SELECT * FROM streams"):
-            serial, id_, folder, rate, channels, depth, created, ref, frames, _ = row
+            serial, id_, folder, rate, channels, depth, created, ref, *rest = row
             stream = Stream(id_, serial, AudioFormat(rate, channels, depth), created, folder)
             stream.ref = stream.settled_ref = ref
-            stream.frames = stream.settled_frames = frames
+            stream.frames = stream.settled_frames = rest[0]
+            stream.settled_appended = rest[1]
+            stream.expiry = stream.settled_expiry = rest[2]
             yield stream
 
     def apply(self, changed: Iterable[Stream], deleted: Iterable[int]) -> None:
@@ -107,6 +118,8 @@ class Catalog:
                 stream.created,
                 stream.settled_ref,
                 stream.settled_frames,
+                stream.settled_appended,
+                stream.settled_expiry,
             )
             for stream in changed
         ]
@@ -116,7 +129,7 @@ class Catalog:
                 "DELETE FROM streams WHERE serial = ?", ((serial,) for serial in deleted)
             )
             self._database.executemany(
-                "INSERT OR REPLACE INTO streams VALUES (?,?,?,?,?,?,?,?,?,?)",
+                "INSERT OR REPLACE INTO streams VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
                 [(*row, _checksum(row)) for row in rows],
             )
             self._database.execute("COMMIT")

@@ -24,9 +24,11 @@ type name        payload
 4    APPEND_PCM  the same, then the PCM itself
 5    CLOSE       serial u64, time u64, position u64
 6    DELETE      serial u64, time u64
+7    EXPIRE      serial u64, time u64, seconds i64
 ==== =========== ===========================================================================
 
-Times are ms since the epoch; positions and counts are sample frames; the checksum is of the PCM.
+Times are ms since the epoch; positions and counts are sample frames; the checksum is of the PCM;
+the seconds of an EXPIRE are the stream's time to live from then on, -1 for ever.
 Worked example: OPEN of the stream with serial 7 at 1000 ms, in file 1, is
 ``10 00 00 00  <crc of 01 00*7 02 payload>  02  07 00*7  e8 03 00*6``.
 
@@ -59,8 +61,9 @@ _SERIAL_TIME = struct.Struct("<QQ")
 _CREATE = struct.Struct("<QQIHH")
 _APPEND = struct.Struct("<QQQII16s")
 _CLOSE = struct.Struct("<QQQ")
+_EXPIRE = struct.Struct("<QQq")
 
-CREATE, OPEN, APPEND, APPEND_PCM, CLOSE, DELETE = range(1, 7)
+CREATE, OPEN, APPEND, APPEND_PCM, CLOSE, DELETE, EXPIRE = range(1, 8)
 
 
 class Created(msgspec.Struct, frozen=True):
@@ -108,7 +111,15 @@ class Deleted(msgspec.Struct, frozen=True):
     time: int
 
 
-Record = Created | Opened | Appended | Closed | Deleted
+class Expires(msgspec.Struct, frozen=True):
+    """A stream was given a time to live, in seconds; -1 takes it away."""
+
+    serial: int
+    time: int
+    seconds: int
+
+
+Record = Created | Opened | Appended | Closed | Deleted | Expires
 
 
 class OldFile(NamedTuple):
@@ -228,7 +239,7 @@ class CommitLog:
             self._sequence += 1
         self._seed = {
             type_: crc32c(self._sequence.to_bytes(8, "little") + bytes([type_]))
-            for type_ in range(CREATE, DELETE + 1)
+            for type_ in range(CREATE, EXPIRE + 1)
         }
         self._file, self._offset, self._capacity = file, HEADER_SIZE, capacity
 
@@ -330,6 +341,11 @@ def close_payload(serial: int, time: int, position: int) -> bytes:
     return _CLOSE.pack(serial, time, position)
 
 
+def expire_payload(serial: int, time: int, seconds: int) -> bytes:
+    """Return the payload of an EXPIRE record."""
+    return _EXPIRE.pack(serial, time, seconds)
+
+
 def _decode(type_: int, payload: bytes) -> Record:
     """Return the record that a payload, already checked, stands for."""
     if type_ == CREATE:
@@ -346,6 +362,8 @@ def _decode(type_: int, payload: bytes) -> Record:
         return Opened(*_SERIAL_TIME.unpack(payload))
     if type_ == DELETE:
         return Deleted(*_SERIAL_TIME.unpack(payload))
+    if type_ == EXPIRE:
+        return Expires(*_EXPIRE.unpack(payload))
     raise ValueError(f"there is no record type {type_}")
 
 

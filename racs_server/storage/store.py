@@ -18,9 +18,10 @@ Locks are taken in the order: a stream's `io`, the store's, the handles'.
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -31,6 +32,7 @@ from racs_server.storage import log as records
 from racs_server.storage.ahead import Ahead
 from racs_server.storage.appends import Appender, check_frames
 from racs_server.storage.catalog import Catalog
+from racs_server.storage.expiry import Mortals, check_expiry, is_due, seconds_left
 from racs_server.storage.feeding import Feed
 from racs_server.storage.fs import Buffer, FileSystem
 from racs_server.storage.handles import Handles
@@ -163,6 +165,7 @@ class Store:
         )
         self.upkeep = Upkeep(fs, self._log, self._settler, self._catalog, self._handles, self._lock)
         self._open: set[Stream] = set()
+        self._mortals = Mortals(recovered.streams)
         self._appended_bytes = 0
 
     def __repr__(self) -> str:
@@ -336,21 +339,85 @@ class Store:
         """
         with self._lock:
             stream = self._find(stream_id)
+        self._delete(stream, lambda: True)
+
+    def expire(self, stream_id: str, seconds: int) -> None:
+        """Give a stream a time to live: from its last append on, or from its creation without one.
+
+        Parameters
+        ----------
+        stream_id
+            The stream; may be open.
+        seconds
+            How long; 0 ends it when it is closed, -1 lets it live for ever.
+
+        Raises
+        ------
+        RequestError
+            The number is out of bounds.
+        StreamError
+            There is no such stream.
+        StorageError
+            The disk would not take it.
+        """
+        check_expiry(seconds)
+        with self._lock:
+            stream = self._find(stream_id)
+            payload = records.expire_payload(stream.serial, self._clock.wall_ms(), seconds)
+            try:
+                self._add_record(records.EXPIRE, payload)
+            except OSError as error:
+                raise disk_error(f"stream {stream_id!r} has no new end", error) from error
+            stream.expiry = seconds
+            self._mortals.note(stream)
+            self.upkeep.touched(stream)
+
+    def seconds_left(self, stream_id: str) -> int:
+        """Return how long a stream still lives, -1: for ever; `StreamError` if there is none."""
+        with self._lock:
+            return seconds_left(self._find(stream_id), self._clock.wall_ms())
+
+    def delete_expired(self) -> list[str]:
+        """Delete the streams whose time has come; blocks. Returns their ids.
+
+        One that the disk fails for is logged, and tried again the next time.
+        """
+        with self._lock:
+            due = self._mortals.due(self._clock.wall_ms())
+        gone = []
+        for stream in due:
+            try:
+                if self._delete(stream, partial(self._is_due, stream)):
+                    logger.info("%r: its time to live is over: deleted", stream.id)
+                    gone.append(stream.id)
+            except StorageError as error:
+                logger.error("%s", error)
+        return gone
+
+    def _is_due(self, stream: Stream) -> bool:
+        return is_due(stream, self._clock.wall_ms())
+
+    def _delete(self, stream: Stream, wanted: Callable[[], bool]) -> bool:
+        """Delete a stream if that is still wanted when nothing can come between; say whether."""
         with stream.io:
             with self._lock:
+                if not wanted():
+                    return False
                 trash = self._detach(stream)
             try:
                 self._fs.sync_folder(stream.folder.rpartition("/")[0])
                 self.upkeep.sync_log()
             except OSError as error:
-                raise disk_error(f"stream {stream_id!r} is not safely deleted", error) from error
+                raise disk_error(f"stream {stream.id!r} is not safely deleted", error) from error
             with self._lock:
                 del self._by_id[stream.id], self._by_hash[stream_hash(stream.id)]
                 self.upkeep.removed(stream)
+                self._mortals.note(stream)
             try:
                 self._fs.remove_tree(trash)
             except OSError as error:
                 logger.warning("%s is left for the next start to remove: %s", trash, error)
+        return True
 
     def _detach(self, stream: Stream) -> str:
         """Make a stream unusable, and return the folder that its files have been moved to."""

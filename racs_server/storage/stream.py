@@ -2,9 +2,11 @@ r"""What the store knows of one stream, and the ``stream.json`` that lies in its
 
 ``stream.json`` is one JSON object: ``version`` 1, ``id``, ``serial``, ``sample_rate``,
 ``channels``, ``bit_depth``, ``created`` and ``ref`` (ms since the epoch), ``frames`` (sample frames
-that were durable when it was written), ``sessions`` (a list of ``[id, first frame, started,
-ended]``, times in ms since the epoch) and last ``crc32c``, of the text before it, so that a damaged
-one is found out. It is replaced as a whole, and all that the catalogue knows can be read from it.
+that were durable when it was written), ``appended`` (when the last of them came; 0 while there is
+none), ``expiry`` (the time to live in seconds, -1 for ever), ``sessions`` (a list of ``[id, first
+frame, started, ended]``, times in ms since the epoch) and last ``crc32c``, of the text before it,
+so that a damaged one is found out. ``appended`` and ``expiry`` may be missing: they are 0 and -1
+then. It is replaced as a whole, and all that the catalogue knows can be read from it.
 """
 
 import json
@@ -34,6 +36,8 @@ FOLDER = "streams"
 TRASH = "trash"
 LOST = "lost"
 MAX_ID_BYTES = 255
+NEVER = -1
+"""The time to live of a stream that has no end."""
 _MANIFEST = "stream.json"
 
 
@@ -97,8 +101,10 @@ class Stream:
     ----------
     frames
         Whole sample frames acknowledged.
-    settled_frames, settled_ref
-        What ``stream.json`` says of `frames` and `ref`: all that the catalogue may say.
+    expiry
+        The time to live in seconds, or `NEVER`.
+    settled_frames, settled_ref, settled_appended, settled_expiry
+        What ``stream.json`` says of `frames` and so on: all that the catalogue may say.
     segments
         In order of their first frames; None until they are needed.
     opening
@@ -114,6 +120,7 @@ class Stream:
     __slots__ = (
         "created",
         "deleted",
+        "expiry",
         "fenced",
         "folder",
         "format",
@@ -128,6 +135,8 @@ class Stream:
         "segments",
         "serial",
         "sessions",
+        "settled_appended",
+        "settled_expiry",
         "settled_frames",
         "settled_ref",
         "wants_segment",
@@ -145,6 +154,8 @@ class Stream:
         self.frames = 0
         self.settled_frames = 0
         self.settled_ref = 0
+        self.settled_appended = 0
+        self.expiry = self.settled_expiry = NEVER
         self.segments: list[Segment] | None = None
         self.sessions: list[Session] | None = None
         self.opening: Opening | None = None
@@ -168,6 +179,11 @@ class Stream:
         return StreamInfo(
             self.id, self.serial, self.format, self.ref, self.frames, self.opening is not None
         )
+
+    @property
+    def appended(self) -> int:
+        """When its last audio came, in ms since the epoch; 0 while there is none."""
+        return max(self.settled_appended, self.sessions[-1].ended if self.sessions else 0)
 
     @property
     def is_dirty(self) -> bool:
@@ -224,6 +240,8 @@ class Stream:
                 "created": self.created,
                 "ref": self.ref,
                 "frames": self.frames,
+                "appended": self.appended,
+                "expiry": self.expiry,
                 "sessions": [[s.id, s.first, s.started, s.ended] for s in self.sessions],
             }
         )
@@ -247,6 +265,8 @@ class Manifest(msgspec.Struct):
     ref: int
     frames: int
     sessions: list[tuple[str, int, int, int]]
+    appended: int = 0
+    expiry: int = NEVER
 
 
 def check_id(stream_id: str) -> None:
@@ -312,6 +332,8 @@ def read_manifest(fs: FileSystem, folder: str) -> Stream:
     stream = Stream(fields.id, fields.serial, format_, fields.created, folder)
     stream.ref = stream.settled_ref = fields.ref
     stream.frames = stream.settled_frames = fields.frames
+    stream.settled_appended = fields.appended
+    stream.expiry = stream.settled_expiry = fields.expiry
     stream.sessions = [Session(*entry) for entry in fields.sessions]
     return stream
 

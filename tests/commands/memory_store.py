@@ -22,6 +22,7 @@ class MemoryStream(msgspec.Struct):
     pcm: bytes = b""
     frames: int = 0
     is_open: bool = False
+    expiry: int = -1
 
 
 class MemoryStore:
@@ -92,6 +93,18 @@ class MemoryStore:
             taken += len(block)
             stream.frames = len(stream.pcm) // stream.format.frame_bytes
         return taken
+
+    def expire(self, stream_id: str, seconds: int) -> None:
+        self._find(stream_id).expiry = seconds
+
+    def seconds_left(self, stream_id: str) -> int:
+        return self._find(stream_id).expiry
+
+    def delete(self, stream_id: str) -> None:
+        self.calls.append("delete")
+        if self._find(stream_id).is_open:
+            raise StreamError(f"Stream is open: {stream_id!r}")
+        del self.streams[stream_id]
 
     def close_all(self) -> None:
         self.calls.append("close_all")

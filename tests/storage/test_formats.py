@@ -17,6 +17,7 @@ from racs_server.storage.log import (
     CommitLog,
     Created,
     Deleted,
+    Expires,
     LogReader,
     Opened,
 )
@@ -82,6 +83,8 @@ RECORDS = [
     ),
     (5, little(7, 8) + little(9, 8) + little(102, 8), Closed(7, 9, 102)),
     (6, little(7, 8) + little(9, 8), Deleted(7, 9)),
+    (7, little(7, 8) + little(9, 8) + little(3600, 8), Expires(7, 9, 3600)),
+    (7, little(7, 8) + little(9, 8) + b"\xff" * 8, Expires(7, 9, -1)),
 ]
 
 
@@ -210,6 +213,8 @@ def test_stream_json_is_plain_json_sealed_with_its_own_checksum() -> None:
         f' "created": {START},\n'
         f' "ref": {START},\n'
         ' "frames": 2,\n'
+        f' "appended": {START},\n'
+        ' "expiry": -1,\n'
         ' "sessions": [\n'
         "  [\n"
         '   "11111111111111111111111111111111",\n'
