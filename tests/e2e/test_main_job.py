@@ -287,6 +287,19 @@ def test_a_sigint_in_the_middle_of_an_upload_loses_nothing_acknowledged(daemon: 
         assert np.array_equal(got, np.tile(block, len(got) // 8000))
 
 
+def test_the_end_does_not_wait_for_a_client_that_does_not_read(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "archive", "--shutdown-time", "0.2") as daemon:
+        with daemon.client() as racs:
+            racs.execute_command("CREATE 'big' 44100 2 16")
+            racs.stream("big").execute(np.zeros(44100 * 2 * 60, np.int16))
+        with socket.create_connection(("127.0.0.1", daemon.port)) as stuck:
+            stuck.sendall(encode_command("EXTRACT 'big' 0 9999999999999"))
+            assert stuck.recv(100)
+            assert daemon.stop() == 0
+    with Daemon(tmp_path / "archive") as daemon:
+        assert "nothing to recover" in daemon.greeting
+
+
 class TestWhatKeepsItFromStarting:
     """One clear line, and exit status 2."""
 
