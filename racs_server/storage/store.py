@@ -238,9 +238,8 @@ class Store:
                 )
             try:
                 stream.load_sessions(self._fs)
-                if stream.segments is None:
-                    stream.sweep(self._fs)
                 stream.load_segments(self._fs)
+                stream.sweep(self._fs)
                 payload = records.open_payload(stream.serial, self._clock.wall_ms())
                 self._add_record(records.OPEN, payload)
             except (OSError, ValueError) as error:

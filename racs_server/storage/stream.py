@@ -210,9 +210,12 @@ class Stream:
 
     def sweep(self, fs: FileSystem) -> None:
         """Remove files that begin where the stream ends or later: its next segments come there."""
+        kept = {segment.first for segment in self.segments or ()}
         for name in fs.list(self.folder):
             stem, _, ending = name.partition(".")
-            if is_segment(f"{stem}.wav") and ending in {"wav", "crc"} and int(stem) >= self.frames:
+            if not is_segment(f"{stem}.wav") or ending not in {"wav", "crc"}:
+                continue
+            if int(stem) >= self.frames and int(stem) not in kept:
                 fs.remove(f"{self.folder}/{name}")
 
     def segment_at(self, frame: int) -> Segment:

@@ -212,8 +212,9 @@ class SimulatedDisk:
     def flip(self, name: str, offset: int, bit: int = 0) -> None:
         """Let a bit of a file rot."""
         node = self._file(name)
-        node.data[offset] ^= 1 << bit
-        node.medium[offset] ^= 1 << bit
+        for contents in (node.data, node.medium):
+            if offset < len(contents):
+                contents[offset] ^= 1 << bit
 
     def put(self, name: str, contents: bytes) -> None:
         """Make a file or change it, durably, as if somebody had done it by hand."""
