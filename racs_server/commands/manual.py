@@ -7,7 +7,7 @@ from racs_server.errors import RequestError
 
 def help_all(context: Context) -> str:
     """Carry out HELP."""
-    lines = [spec.usage for spec in context.table]
+    lines = [spec.usage + _also(spec) for spec in context.table]
     return "\n".join([*lines, "HELP 'name' tells more of one; |> pipes a result into the next."])
 
 
@@ -24,6 +24,10 @@ def help_one(context: Context, name: str) -> str:
     return "\n".join(_describe(spec))
 
 
+def _also(spec: CommandSpec) -> str:
+    return f" (also {', '.join(spec.aliases)})" if spec.aliases else ""
+
+
 def _describe(spec: CommandSpec) -> list[str]:
     """Return what is to be told of a command, line by line."""
     lines = [spec.usage, spec.doc]
@@ -35,7 +39,7 @@ def _describe(spec: CommandSpec) -> list[str]:
         taken = f"takes {spec.when_piped.input} from the pipe or nothing, "
     lines.append(f"It {taken}gives {spec.output}.")
     if spec.aliases:
-        lines.append(f"Also: {', '.join(spec.aliases)}.")
+        lines.append(f"Also named {', '.join(spec.aliases)}.")
     examples = [spec.example, *([spec.when_piped.example] if spec.when_piped else [])]
     return [*lines, *(f"Example: {example}" for example in examples)]
 

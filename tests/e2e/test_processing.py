@@ -1,0 +1,84 @@
+"""Pipes through the client and a server process: audio out, processed, encoded, and back in."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+
+from racs import RacsException
+from tests.audio import model
+from tests.e2e.daemon import Daemon
+
+RATE = 44_100
+
+
+@pytest.fixture
+def noise(daemon: Daemon) -> np.ndarray:
+    """Three seconds of stereo in the stream 'noise', and of mono in 'left' and 'right'."""
+    audio = np.random.default_rng(5).integers(-(2**15), 2**15, (3 * RATE, 2), np.int16)
+    with daemon.client() as racs:
+        for name, part in (("noise", audio), ("left", audio[:, :1]), ("right", audio[:, 1:])):
+            racs.pipeline().create(name, RATE, part.shape[1], 16).open(name).execute()
+            racs.stream(name, pcm_data=part)
+            racs.pipeline().close(name).execute()
+    return audio
+
+
+def test_pipes_equal_numpy(daemon: Daemon, noise: np.ndarray) -> None:
+    audio = noise.astype(np.int64)
+    with daemon.client() as racs:
+        p = racs.pipeline()
+        found = p.range("noise", 0.5, 2.1).gain(1.25).fade(0.5, 0.25).pan(0.3).execute()
+        expected = model.gain(audio[22_050 : 22_050 + 92_610], 16, 1.25)
+        expected = np.rint(expected * 1.0).astype(np.int64)
+        scale = np.ones(len(expected))
+        scale[:22_050] = np.arange(22_050) / 22_050
+        scale[-11_025:] *= np.arange(11_025)[::-1] / 11_025
+        expected = model.pan(model.rounded(expected * scale[:, None], 16), 16, 0.3)
+        assert np.array_equal(found.reshape(-1, 2), expected)
+        merged = p.reset().range("left", 0, 3).merge("right", 0, 3).execute()
+        assert np.array_equal(merged.reshape(-1, 2), noise)
+        mixed = p.reset().range("left", 0, 3).mix("right", 0, 2.0).execute()
+        assert np.array_equal(mixed[:, None], model.mix(audio[:, :1], audio[: 2 * RATE, 1:], 16))
+        assert "GAIN factor" in p.reset().help().execute()
+
+
+def test_files_are_the_audio(daemon: Daemon, noise: np.ndarray) -> None:
+    with daemon.client() as racs:
+        p = racs.pipeline()
+        wav = p.range("noise", 0, 3).encode(mime_type="audio/wav").execute()
+        assert wav[44:] == noise.tobytes()
+        flac = p.reset().range("noise", 0, 3).format("audio/flac", RATE, 2, 16).execute()
+        samples, rate = soundfile.read(io.BytesIO(flac), dtype="int16")
+        assert rate == RATE
+        assert np.array_equal(samples, noise)
+        with pytest.raises(RacsException, match="so that they have to match"):
+            p.reset().range("noise", 0, 3).format("audio/flac", 48_000, 2, 16).execute()
+
+
+def test_a_pipe_fills_a_stream(daemon: Daemon, noise: np.ndarray) -> None:
+    with daemon.client() as racs:
+        p = racs.pipeline()
+        p.create("copy", RATE, 2, 16).open("copy").execute()
+        assert p.reset().range("noise", 0, 1).stream("copy").execute() == RATE
+        assert p.reset().range("noise", 1, 9).stream("copy").execute() == 2 * RATE
+        p.reset().close("copy").execute()
+        daemon.kill()
+    with Daemon(daemon.data_dir) as again, again.client() as racs:
+        found = racs.pipeline().range("copy", 0, 9).execute()
+        assert np.array_equal(found.reshape(-1, 2), noise)
+
+
+def test_long_pipelines_do_not_grow_the_server(daemon: Daemon) -> None:
+    with daemon.client() as racs:
+        p = racs.pipeline()
+        p.create("long", RATE, 2, 16).open("long").execute()
+        minute = np.random.default_rng(5).integers(-1000, 1000, (60 * RATE, 2), np.int16)
+        racs.stream("long", pcm_data=minute)
+        p.reset().range("long", 0, 60).encode("audio/flac").execute()
+        before = daemon.memory()
+        # silence around the minute: as long a plan, and quick to encode
+        pipeline = p.reset().range("long", 0, 60).pad(1200, 1200).gain(0.8).fade(600, 600)
+        assert len(pipeline.encode("audio/flac").execute()) > len(minute)
+        assert daemon.memory() - before < 64 << 20
