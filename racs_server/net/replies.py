@@ -7,7 +7,7 @@ Invariants
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -26,7 +26,11 @@ T = TypeVar("T")
 SAMPLE = 4
 """Bytes of a sample on the wire, in an ``s32v``."""
 
-Send = Callable[[bytes | memoryview], Awaitable[None]]
+TURN_BYTES = 512 << 10
+"""What is read or encoded in one turn: a change of threads costs as much as some ten KiB of it."""
+
+Piece = bytes | memoryview
+Send = Callable[[Piece], Awaitable[None]]
 
 
 class BrokenReply(Exception):
@@ -71,13 +75,8 @@ class LongReplies:
         BrokenReply
             A later one could not.
         """
-        blocks = iter_blocks(self._store, plan)
-
-        def read() -> memoryview | None:
-            block = next(blocks, None)
-            return None if block is None else block.data.cast("B")
-
-        await self._send(vector_head("s32v", plan.samples * SAMPLE), read, send)
+        pieces = (block.data.cast("B") for block in iter_blocks(self._store, plan))
+        await self._send(vector_head("s32v", plan.samples * SAMPLE), pieces, send)
 
     async def send_encoded(self, encoded: EncodedPlan, send: Send) -> None:
         """Send a file as a ``u8v``.
@@ -100,26 +99,36 @@ class LongReplies:
         try:
             while encoding.size is None:
                 await self._in_thread(encoding.advance)
-            await self._send(vector_head("u8v", encoding.size), encoding.read, send)
+            await self._send(vector_head("u8v", encoding.size), iter(encoding.read, None), send)
         finally:
             # freeing the blocks of a large file takes its time
             with trio.CancelScope(shield=True):
                 await self._in_thread(encoding.close)
 
-    async def _send(
-        self, head: bytes, read: Callable[[], bytes | memoryview | None], send: Send
-    ) -> None:
-        piece = await self._in_thread(read)
+    async def _send(self, head: bytes, pieces: Iterator[Piece], send: Send) -> None:
+        read = partial(self._in_thread, partial(_gather, pieces))
+        piece = await read()
         await send(head)
-        while piece is not None:
+        while piece:
             try:
-                piece = await _overlap(partial(send, piece), partial(self._in_thread, read))
+                piece = await _overlap(partial(send, piece), read)
             except RacsError as error:
                 logger.error("a reply was cut off: %s", error)
                 raise BrokenReply("a reply could not be read to its end") from error
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(work, limiter=self._limiter)
+
+
+def _gather(pieces: Iterator[Piece]) -> Piece:
+    """Return the next bytes, joined up to about `TURN_BYTES`; none at the end."""
+    first = next(pieces, b"")
+    if not first or len(first) >= TURN_BYTES:
+        return first
+    gathered = bytearray(first)
+    while len(gathered) < TURN_BYTES and (piece := next(pieces, None)) is not None:
+        gathered += piece
+    return memoryview(gathered)
 
 
 async def _overlap(

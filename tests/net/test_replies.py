@@ -98,7 +98,7 @@ async def test_what_fails_later_ends_the_connection(
     connect: Connect, recorded: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def damaged(_: Store, plan: StreamRange) -> Iterator[memoryview]:
-        yield memoryview(bytes(400_000))
+        yield memoryview(bytes(1_000_000))
         raise StorageError("stream 'a' is damaged")
 
     monkeypatch.setattr(Store, "read", damaged)
