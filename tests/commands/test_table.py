@@ -8,7 +8,8 @@ from racs_server.commands import TABLE, CommandSpec
 from racs_server.commands.check import check
 from racs_server.lang import parse
 
-EVERY_COMMAND = pytest.mark.parametrize("spec", list(TABLE), ids=lambda spec: spec.name)
+ROWS = [*TABLE, *(spec.when_piped for spec in TABLE if spec.when_piped is not None)]
+EVERY_COMMAND = pytest.mark.parametrize("spec", ROWS, ids=lambda spec: spec.name)
 
 
 @EVERY_COMMAND
@@ -28,7 +29,9 @@ def test_it_is_documented(spec: CommandSpec) -> None:
 def test_its_names_are_upper_case_words(spec: CommandSpec) -> None:
     for name in (spec.name, *spec.aliases):
         assert name == name.upper()
-        assert TABLE.find(parse(name.lower()).commands[0].name) is spec
+        found = TABLE.find(parse(name.lower()).commands[0].name)
+        assert found is not None
+        assert spec in (found, found.when_piped)
 
 
 @EVERY_COMMAND
