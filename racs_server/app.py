@@ -86,9 +86,9 @@ async def _serve(settings: Settings, store: Store, announce: Callable[[str], Non
     server = await Server(services).listen()
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
-            for task in (_sync, _checkpoint, _lapse):
+            for task in (_sync, _checkpoint, lapse):
                 nursery.start_soon(task, store, settings)
-            nursery.start_soon(_expire, store)
+            nursery.start_soon(expire, store)
             nursery.start_soon(commit.run)
             nursery.start_soon(commit.make_room)
             nursery.start_soon(_watch_signals, signals, ending)
@@ -130,14 +130,14 @@ async def _checkpoint(store: Store, settings: Settings) -> None:
             due = trio.current_time() + settings.checkpoint_interval
 
 
-async def _lapse(store: Store, settings: Settings) -> None:
+async def lapse(store: Store, settings: Settings) -> None:
     """Close the streams whose senders are not heard of any more."""
     while True:
         await trio.sleep(min(_LEASE_CHECK, settings.lease))
         await _in_background(store, store.lapse)
 
 
-async def _expire(store: Store) -> None:
+async def expire(store: Store) -> None:
     """Delete the streams whose time to live is over, well within a minute."""
     while True:
         await _in_background(store, store.delete_expired)
