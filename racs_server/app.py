@@ -80,7 +80,7 @@ def open_store(settings: Settings) -> Store:
 
 async def _serve(settings: Settings, store: Store, announce: Callable[[str], None]) -> None:
     ending = trio.Event()
-    executor = Executor(store, ending.set)
+    executor = Executor(store, ending.set, spool=settings.max_spool)
     commit = GroupCommit(store)
     services = Services(store, executor, commit, settings, trio.CapacityLimiter(_READERS))
     server = await Server(services).listen()

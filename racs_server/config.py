@@ -119,6 +119,14 @@ class Settings:
         most=64 << 20,
         unit="bytes",
     )
+    max_spool: int = _setting(
+        4 << 30,
+        "Most PCM that one encoded reply (ENCODE, FORMAT) is made of, where its length is known only"
+        " at the end: it is written to a temporary file in the data folder meanwhile.",
+        least=1 << 20,
+        most=1 << 40,
+        unit="bytes",
+    )
     message_time: float = _setting(
         30.0,
         "Seconds in which a message that was begun must be complete, and 1 s more for each 64 KiB"

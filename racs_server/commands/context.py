@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from racs.wire.events import Buffer
 from racs_server.commands.spec import CommandTable
 from racs_server.values import AudioFormat, StreamInfo, StreamRange
 
@@ -70,6 +71,18 @@ class Store(Reader, Protocol):
 
     def delete(self, stream_id: str, /) -> None:
         """Remove a stream for good; blocks. `StreamError` if it is missing or open."""
+
+    def check_attachment(self, stream_id: str, name: str, size: int = 0, /) -> None:
+        """Raise `RacsError` unless a file of that name and size can be kept with a stream."""
+
+    def attach(self, stream_id: str, name: str, contents: Buffer, /) -> None:
+        """Keep a file with a stream, durably; blocks. `RacsError` as `check_attachment`."""
+
+    def attachment(self, stream_id: str, name: str, /) -> bytes:
+        """Return a file kept with a stream; blocks. `StreamError` if there is none."""
+
+    def attachments(self, stream_id: str, /) -> list[str]:
+        """Return the names of the files kept with a stream, sorted; blocks."""
 
     def close_all(self) -> None:
         """Close all streams and put everything on the disk; blocks."""

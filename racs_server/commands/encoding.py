@@ -137,18 +137,34 @@ def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
         yield piece
 
 
-def check_encoded_size(encoded: EncodedPlan) -> None:
-    """Refuse a file of which it is known that it is too long for a reply.
+def check_encoded_size(encoded: EncodedPlan, spool: int) -> None:
+    """Refuse a file that cannot be made, as far as this is known beforehand.
+
+    Parameters
+    ----------
+    encoded
+        The file.
+    spool
+        Most bytes of PCM that a file may be made of whose length is known only at the end.
 
     Raises
     ------
     LimitError
-        It has more bytes than a reply can hold.
+        It has more bytes than a reply can hold, or is made of more than the spool allows.
     """
     way = CODECS.find(encoded.mime_type).way
     plan = encoded.plan
-    if isinstance(way, Streamed) and way.length(plan.format, plan.frames) > MAX_BIN:
-        raise too_long(encoded)
+    if isinstance(way, Streamed):
+        if way.length(plan.format, plan.frames) > MAX_BIN:
+            raise too_long(encoded)
+    elif plan.frames * plan.format.frame_bytes > spool:
+        seconds = spool // (plan.format.frame_bytes * plan.format.sample_rate)
+        raise LimitError(
+            f"{-(-plan.frames // plan.format.sample_rate)} s of {described(plan)} as"
+            f" {encoded.mime_type}: at most {spool} bytes of PCM ({seconds} s) may be spooled for"
+            " one file. Ask for shorter pieces, one after the other; the limit is the server's"
+            " setting max_spool"
+        )
 
 
 def too_long(encoded: EncodedPlan) -> LimitError:

@@ -19,6 +19,7 @@ from typing import TypeVar
 import msgspec
 import trio
 
+from racs.wire.replies import MAX_BIN
 from racs_server.commands.cache import Cache
 from racs_server.commands.check import Step, check
 from racs_server.commands.context import Context, Store
@@ -72,6 +73,8 @@ class Executor:
         The commands.
     workers
         How many commands may wait for the disk at once.
+    spool
+        Most bytes of PCM that a file may be made of whose length is known only at the end.
     """
 
     def __init__(
@@ -81,12 +84,14 @@ class Executor:
         *,
         table: CommandTable = TABLE,
         workers: int = _WORKERS,
+        spool: int = MAX_BIN,
     ) -> None:
         self._request_shutdown = request_shutdown
         self._context = Context(
             store, self._shut_down, table, check_cancelled=trio.from_thread.check_cancelled
         )
         self._table = table
+        self._spool = spool
         self._limiter = trio.CapacityLimiter(workers)
         self._loop: trio.lowlevel.TrioToken | None = None
         self._cache: Cache[str, Prepared] = Cache(_CACHED)
@@ -144,7 +149,7 @@ class Executor:
         value: Value = None
         for step in prepared.steps:
             value = step.run(self._context, value)
-        return _finished(value)
+        return self._finished(value)
 
     async def run(self, request: str | Prepared) -> Value:
         """Run anything.
@@ -178,7 +183,15 @@ class Executor:
                 value = step.run(self._context, value)
             if number % _SHORT_PIPELINE == 0:
                 await trio.lowlevel.checkpoint()
-        return _finished(value)
+        return self._finished(value)
+
+    def _finished(self, value: Value) -> Value:
+        """Return a pipeline's result, if it can be a reply."""
+        if isinstance(value, AudioPlan):
+            check_reply_size(value)
+        elif isinstance(value, EncodedPlan):
+            check_encoded_size(value, self._spool)
+        return value
 
     def _check(self, text: str) -> tuple[Step, ...]:
         return check(parse(text), text, self._table)
@@ -190,11 +203,3 @@ class Executor:
         if self._loop is None:
             raise RuntimeError("only a command that is run in the event loop can end the server")
         self._loop.run_sync_soon(self._request_shutdown)
-
-
-def _finished(value: Value) -> Value:
-    if isinstance(value, AudioPlan):
-        check_reply_size(value)
-    elif isinstance(value, EncodedPlan):
-        check_encoded_size(value)
-    return value

@@ -18,9 +18,21 @@ from typing import Any
 import msgspec
 
 from racs.wire import Vector
-from racs_server.values import AppendTo, AudioPlan, EncodedPlan
+from racs_server.values import AppendTo, AttachTo, AudioPlan, EncodedPlan
 
-Value = None | bool | int | float | str | list[Any] | Vector | AudioPlan | EncodedPlan | AppendTo
+Value = (
+    None
+    | bool
+    | int
+    | float
+    | str
+    | list[Any]
+    | Vector
+    | AudioPlan
+    | EncodedPlan
+    | AppendTo
+    | AttachTo
+)
 """What a command can result in.
 
 An `AudioPlan` stands for the samples that it describes, an `EncodedPlan` for the bytes of its file,
@@ -67,6 +79,8 @@ class Mode(StrEnum):
     """One reply."""
     APPEND = "append"
     """Audio from the client until it ends it. Must be the last command of its pipeline."""
+    ATTACH = "attach"
+    """One message of bytes from the client. Must be the last command of its pipeline."""
     FEED = "feed"
     """Replies without end. Must be the last command of its pipeline."""
 

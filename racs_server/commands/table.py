@@ -1,6 +1,16 @@
 """The one command table: every command there is, in the order in which to read about them."""
 
-from racs_server.commands import admin, append, encode, extract, lifetime, manual, process, streams
+from racs_server.commands import (
+    admin,
+    append,
+    attach,
+    encode,
+    extract,
+    lifetime,
+    manual,
+    process,
+    streams,
+)
 from racs_server.commands.spec import CommandTable
 
 TABLE = CommandTable(
@@ -11,6 +21,7 @@ TABLE = CommandTable(
         *extract.SPECS,
         *process.SPECS,
         *encode.SPECS,
+        *attach.SPECS,
         *admin.SPECS,
         *manual.SPECS,
     )

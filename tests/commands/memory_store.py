@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from racs.wire.events import Buffer
 from racs_server.audio import pcm
 from racs_server.errors import RequestError, StreamError
 from racs_server.values import AudioFormat, StreamInfo, StreamRange
@@ -23,6 +24,7 @@ class MemoryStream(msgspec.Struct):
     frames: int = 0
     is_open: bool = False
     expiry: int = -1
+    attachments: dict[str, bytes] = msgspec.field(default_factory=dict)
 
 
 class MemoryStore:
@@ -105,6 +107,18 @@ class MemoryStore:
         if self._find(stream_id).is_open:
             raise StreamError(f"Stream is open: {stream_id!r}")
         del self.streams[stream_id]
+
+    def check_attachment(self, stream_id: str, name: str, size: int = 0) -> None:
+        self._find(stream_id)
+
+    def attach(self, stream_id: str, name: str, contents: Buffer) -> None:
+        self._find(stream_id).attachments[name] = bytes(contents)
+
+    def attachment(self, stream_id: str, name: str) -> bytes:
+        return self._find(stream_id).attachments[name]
+
+    def attachments(self, stream_id: str) -> list[str]:
+        return sorted(self._find(stream_id).attachments)
 
     def close_all(self) -> None:
         self.calls.append("close_all")

@@ -21,7 +21,7 @@ from racs_server.commands import (
 )
 from racs_server.commands.spec import Effect, Kind, Output, Overload
 from racs_server.errors import CommandError, LimitError, RequestError, StreamError
-from racs_server.values import AudioPlan
+from racs_server.values import AudioFormat, AudioPlan
 from tests.commands.memory_store import MemoryStore
 
 REF = 1_703_543_445_123
@@ -320,3 +320,13 @@ def test_a_secret_is_not_kept(store: MemoryStore) -> None:
     assert executor.run_now(prepared) is None
     assert executor.statistics()["cached"] == 0
     assert "hush" not in repr(prepared)
+
+
+def test_a_file_of_more_than_the_spool_allows_is_refused_before_any_work() -> None:
+    store = MemoryStore()
+    store.create("s", AudioFormat(8000, 1, 16))
+    executor = Executor(store, lambda: None, spool=16_000)
+    assert executor.run_now(executor.prepare("RANGE 's' 0 1 |> PAD 0 1 |> ENCODE 'audio/flac'"))
+    with pytest.raises(LimitError, match=r"16000 bytes of PCM \(1 s\).*max_spool"):
+        executor.run_now(executor.prepare("RANGE 's' 0 1 |> PAD 0 1.1 |> ENCODE 'audio/flac'"))
+    assert executor.run_now(executor.prepare("RANGE 's' 0 1 |> PAD 0 1.1 |> ENCODE 'audio/wav'"))
