@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from scripts.reference import current
 from tests.e2e.daemon import Daemon
@@ -42,6 +43,23 @@ def test_the_example_of_sending(daemon: Daemon, capsys: pytest.CaptureFixture[st
     size, error = capsys.readouterr().out.splitlines()
     assert size == "288000"
     assert error.startswith("there is no stream 'takes/tuesday': CREATE it, or LIST")
+
+
+def test_the_examples_of_processing_and_of_the_async_client(
+    daemon: Daemon,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("send", daemon)
+    capsys.readouterr()
+    run("process", daemon)
+    assert capsys.readouterr().out == "48000\n96000\n"
+    info = soundfile.info(tmp_path / "monday.flac")
+    assert (info.frames, info.samplerate, info.subtype) == (24000, 48000, "PCM_24")
+    run("async", daemon)
+    assert capsys.readouterr().out == "32000\n"
 
 
 def test_the_reference_is_current() -> None:
