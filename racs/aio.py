@@ -31,6 +31,7 @@ from racs.stream import (
     open_and_send,
     send_audio,
 )
+from racs.wire.events import Buffer
 
 T = TypeVar("T")
 AsyncPcmData = PcmData | AsyncIterable[Samples]
@@ -123,6 +124,20 @@ class AsyncRacs(Client):
     async def execute_command(self, text: str) -> Any:
         """Send the text of a command, or of a pipeline; see `racs.Racs.execute_command`."""
         return await run_async(self._execute(text))
+
+    async def attach(self, stream_id: str, name: str, data: Buffer) -> None:
+        """Keep a file with a stream; see `racs.Racs.attach`."""
+        await run_async(self._attach(stream_id, name, data))
+
+    async def attachment(self, stream_id: str, name: str) -> bytes:
+        """Return a file that is kept with a stream; see `racs.Racs.attachment`."""
+        contents: bytes = await self.execute_command(self._attachment(stream_id, name))
+        return contents
+
+    async def attachments(self, stream_id: str) -> list[str]:
+        """Return the names of the files that are kept with a stream, sorted."""
+        names: list[str] = await self.execute_command(self._attachments(stream_id))
+        return names
 
     def extract_blocks(
         self,

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from racs.commands import checked_int, checked_text, may_change_mode
+from racs.commands import checked_int, checked_text, command, may_change_mode
 from racs.connection import Connection, connect
 from racs.errors import RacsTypeError, RacsValueError
 from racs.extract import DEFAULT_BLOCK, Range, begin, checked_range
@@ -33,6 +33,7 @@ from racs.stream import (
     send_audio,
 )
 from racs.wire import encode_command
+from racs.wire.events import Buffer
 
 
 class Missing(enum.Enum):
@@ -94,6 +95,29 @@ class Client:
         if self._lists and isinstance(answer, np.ndarray):
             return answer.tolist()
         return answer
+
+    def _attach(self, stream_id: str, name: str, data: Buffer) -> Script[None]:
+        """Script: keep a file with a stream, see `Racs.attach`."""
+        text = command("ATTACH", checked_text(stream_id, "stream_id"), checked_text(name, "name"))
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise RacsTypeError(f"data must be bytes, not a {type(data).__name__}")
+
+        def send(connection: Connection) -> Script[None]:
+            # The file goes when the server is ready for it, or it would be taken for commands.
+            yield from connection.exchange([encode_command(text)])
+            size = memoryview(data).nbytes.to_bytes(8, "little")
+            yield from connection.send([size, memoryview(data).cast("B")] if data else [size])
+            yield from connection.receive()
+
+        yield from self._pool.use(send)
+
+    def _attachment(self, stream_id: str, name: str) -> str:
+        return command(
+            "ATTACHMENT", checked_text(stream_id, "stream_id"), checked_text(name, "name")
+        )
+
+    def _attachments(self, stream_id: str) -> str:
+        return command("ATTACHMENTS", checked_text(stream_id, "stream_id"))
 
 
 class Racs(Client):
@@ -186,6 +210,37 @@ class Racs(Client):
             executed or not, and is not sent again.
         """
         return run(self._execute(text))
+
+    def attach(self, stream_id: str, name: str, data: Buffer) -> None:
+        """Keep a file with a stream, in the place of one of the same name.
+
+        Parameters
+        ----------
+        stream_id
+            Which stream.
+        name
+            1 to 255 bytes of text.
+        data
+            At most 100 MiB.
+
+        Raises
+        ------
+        RacsServerError
+            There is no such stream, or the file cannot be kept.
+        RacsConnectionError
+            The server cannot be reached, or the connection broke.
+        """
+        run(self._attach(stream_id, name, data))
+
+    def attachment(self, stream_id: str, name: str) -> bytes:
+        """Return a file that is kept with a stream; `RacsServerError` if there is none."""
+        contents: bytes = self.execute_command(self._attachment(stream_id, name))
+        return contents
+
+    def attachments(self, stream_id: str) -> list[str]:
+        """Return the names of the files that are kept with a stream, sorted."""
+        names: list[str] = self.execute_command(self._attachments(stream_id))
+        return names
 
     def extract_blocks(
         self,

@@ -17,7 +17,7 @@ from racs.errors import RacsTypeError, RacsValueError
 
 PIPE = " |> "
 _STRING = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
-_CHANGES_MODE = re.compile(r"\b(?:stream|follow|subscribe)\b", re.IGNORECASE)
+_CHANGES_MODE = re.compile(r"\b(?:stream|attach|follow|subscribe)\b", re.IGNORECASE)
 
 
 def quote(text: str) -> str:

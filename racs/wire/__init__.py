@@ -6,7 +6,7 @@ or storage; every limit on what a peer may send is enforced here.
 
 from racs.wire.connection import ClientConnection, Limits, ServerConnection, encode_command
 from racs.wire.errors import FramingLost, WireError
-from racs.wire.events import AudioFrames, Command, EndOfStream, Event, Frame, Rejected, Reply
+from racs.wire.events import AudioFrames, Bytes, Command, EndOfStream, Event, Frame, Rejected, Reply
 from racs.wire.frames import (
     MAX_BLOCK,
     MAX_FRAMES,
@@ -34,6 +34,7 @@ __all__ = [
     "MAX_FRAMES",
     "VECTOR_DTYPES",
     "AudioFrames",
+    "Bytes",
     "ClientConnection",
     "Command",
     "EndOfStream",

@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from racs.wire.errors import FramingLost, WireError
-from racs.wire.events import AudioFrames, Command, EndOfStream, Event, Rejected, Reply
+from racs.wire.events import AudioFrames, Bytes, Command, EndOfStream, Event, Rejected, Reply
 from racs.wire.frames import MAGIC, MAX_FRAMES, parse_audio
 from racs.wire.replies import VECTOR_HEAD, VectorStart, parse_vector_head
 
@@ -29,6 +29,8 @@ PREFIX = 8
 _PEEK = 64
 _SMALL_BUFFER = 256 << 10
 _KEPT_BUFFER = 4 << 20
+_BELIEVED = 4
+"""How many times the limit a message of bytes may be, and is still read to be dropped."""
 _ALIGN = 5
 """Where a large reply's payload starts in its buffer, modulo 16: the 11 bytes before an ``s32v``'s
 elements then leave these aligned, and they can be used where they are."""
@@ -167,6 +169,15 @@ class ServerConnection(_Framing):
         self.limits = limits or Limits()
         super().__init__(self.limits.message)
         self._rejected: Rejected | None = None
+        self._most_bytes: int | None = None
+
+    def expect_bytes(self, most: int) -> None:
+        """Take the next message as bytes without a meaning, at most so many; more are dropped.
+
+        A length far above that is not believed, as elsewhere.
+        """
+        self._most_bytes = most
+        self._max_message = max(self.limits.message, _BELIEVED * most)
 
     def next_event(self) -> Event | None:
         """Return the next request, or None while its bytes have not come.
@@ -181,11 +192,28 @@ class ServerConnection(_Framing):
         length = self._read_length()
         if length is None:
             return None
+        if self._most_bytes is not None:
+            return self._plain(length, self._most_bytes)
         if length > self.limits.command and (event := self._too_long(length)) is not None:
             self._rejected, self._skip = event, length
             return self._drop()
         payload = self._take_message(length)
         return None if payload is None else self._event(payload)
+
+    def _plain(self, length: int, most: int) -> Bytes | Rejected | None:
+        """Return a message of bytes, once it has come."""
+        self._max_message = self.limits.message
+        if length > most:
+            self._rejected = Rejected(
+                f"a file of {length} bytes; at most {most} are allowed", audio=False
+            )
+            self._skip, self._most_bytes = length, None
+            return self._drop()
+        payload = self._take_message(length)
+        if payload is None:
+            return None
+        self._most_bytes = None
+        return Bytes(payload)
 
     def _too_long(self, length: int) -> Rejected | None:
         """Decide from a long message's first bytes whether it is over its limit."""

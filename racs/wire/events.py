@@ -44,6 +44,12 @@ class AudioFrames(msgspec.Struct, frozen=True):
     frames: list[Frame]
 
 
+class Bytes(msgspec.Struct, frozen=True):
+    """A message that was announced to be just bytes; see `ServerConnection.expect_bytes`."""
+
+    payload: memoryview
+
+
 class EndOfStream(msgspec.Struct, frozen=True, gc=False):
     """A message of length 0: the end of append mode; elsewhere an empty command."""
 
@@ -79,4 +85,4 @@ class Reply(msgspec.Struct, frozen=True):
     owned: bool = False
 
 
-Event = Command | AudioFrames | EndOfStream | Rejected | Reply
+Event = Command | AudioFrames | Bytes | EndOfStream | Rejected | Reply

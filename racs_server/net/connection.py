@@ -24,6 +24,7 @@ import trio
 
 from racs.wire import (
     AudioFrames,
+    Bytes,
     Command,
     EndOfStream,
     FramingLost,
@@ -40,8 +41,8 @@ from racs_server.net.append import Appending
 from racs_server.net.commit import GroupCommit
 from racs_server.net.replies import BrokenReply, LongReplies
 from racs_server.net.transport import Transport
-from racs_server.storage import Store
-from racs_server.values import AppendTo, AudioPlan, EncodedPlan
+from racs_server.storage import MAX_ATTACHMENT, Store
+from racs_server.values import AppendTo, AttachTo, AudioPlan, EncodedPlan
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -107,6 +108,7 @@ class Connection:
         self._replies: list[bytes] = []
         self._acknowledged: list[int] = []
         self._appending: Appending | None = None
+        self._attaching: AttachTo | None = None
 
     def __repr__(self) -> str:
         return f"<Connection {self.number}{' ending' if self._ending else ''}>"
@@ -188,11 +190,14 @@ class Connection:
                 await self._continue(self._appending, partial(self._appending.take, event))
             elif isinstance(event, AudioFrames):
                 self._append(event)
+            elif isinstance(event, Bytes) and self._attaching is not None:
+                await self._attach(self._attaching, event.payload)
             elif isinstance(event, Command):
                 await self._execute(event.text)
             elif isinstance(event, EndOfStream):
                 self._replies.append(encode_error("an empty message: expected a command or audio"))
             elif isinstance(event, Rejected):
+                self._attaching = None
                 self._replies.append(encode_error(event.reason))
         if self._appending is not None:
             await self._continue(self._appending, self._appending.after_read)
@@ -211,6 +216,19 @@ class Connection:
             self._replies += appending.refuse(self._mistake(error, "append mode"))
         if appending.ended:
             self._appending = None
+
+    async def _attach(self, target: AttachTo, contents: memoryview) -> None:
+        """Store the message that ATTACH announced."""
+        self._attaching = None
+        attach = partial(self._store.attach, target.stream_id, target.name, contents)
+        try:
+            await trio.to_thread.run_sync(attach)
+        except RacsError as error:
+            self._replies.append(encode_error(str(error)))
+        except Exception as error:
+            self._replies.append(self._mistake(error, "an attachment"))
+        else:
+            self._replies.append(_NULL)
 
     def _append(self, event: AudioFrames) -> None:
         try:
@@ -242,6 +260,10 @@ class Connection:
             if isinstance(value, AppendTo):
                 self._appending = Appending(value, self._store, self._commit)
                 value = value.frames
+            if isinstance(value, AttachTo):
+                self._attaching = value
+                self._wire.expect_bytes(MAX_ATTACHMENT)
+                value = None
             reply = encode_reply(value)
         except RacsError as error:
             self._replies.append(encode_error(str(error)))

@@ -5,11 +5,13 @@ records it; then it is acknowledged. `settle` makes it durable, `recovery` finds
 crash. Only `fs` touches files. Plain synchronous code: no event loop is needed or known here.
 """
 
+from racs_server.storage.attachments import MAX_ATTACHMENT
 from racs_server.storage.fs import Disk, File, FileSystem
 from racs_server.storage.recovery import RecoveryReport
 from racs_server.storage.store import Durability, Store, StoreOptions
 
 __all__ = [
+    "MAX_ATTACHMENT",
     "Disk",
     "Durability",
     "File",

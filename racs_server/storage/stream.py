@@ -274,16 +274,21 @@ class Manifest(msgspec.Struct):
 
 def check_id(stream_id: str) -> None:
     """Raise `RequestError` unless the text can be a stream's id."""
-    size = len(stream_id.encode())
+    check_name(stream_id, "stream id")
+
+
+def check_name(text: str, what: str) -> None:
+    """Raise `RequestError` unless a text can be the name of something."""
+    size = len(text.encode())
     if not 1 <= size <= MAX_ID_BYTES:
         raise RequestError(
-            f"a stream id of {size} bytes: it must have 1 to {MAX_ID_BYTES} bytes in UTF-8"
+            f"a {what} of {size} bytes: it must have 1 to {MAX_ID_BYTES} bytes in UTF-8"
         )
-    for place, character in enumerate(stream_id):
+    for place, character in enumerate(text):
         if unicodedata.category(character) in {"Cc", "Cs"}:
             raise RequestError(
-                f"character {place} of the stream id {stream_id!r} is the control character"
-                f" U+{ord(character):04X}: an id is text without control characters"
+                f"character {place} of the {what} {text!r} is the control character"
+                f" U+{ord(character):04X}: names are text without control characters"
             )
 
 

@@ -6,7 +6,7 @@ frame *i* of a stream is at ``ref + i * 1000 / rate`` milliseconds. No float tak
 
 from racs_server.values.formats import BIT_DEPTHS, MAX_CHANNELS, MAX_RATE, MIN_RATE, AudioFormat
 from racs_server.values.plans import AudioPlan, EncodedPlan, StreamRange
-from racs_server.values.streams import AppendTo, StreamInfo
+from racs_server.values.streams import AppendTo, AttachTo, StreamInfo
 from racs_server.values.times import (
     NS_PER_MS,
     NS_PER_S,
@@ -23,6 +23,7 @@ __all__ = [
     "NS_PER_MS",
     "NS_PER_S",
     "AppendTo",
+    "AttachTo",
     "AudioFormat",
     "AudioPlan",
     "EncodedPlan",

@@ -42,6 +42,21 @@ class StreamInfo(msgspec.Struct, frozen=True):
         return self.frames * self.format.frame_bytes
 
 
+class AttachTo(msgspec.Struct, frozen=True):
+    """What a connection is to do next: take one message as a file that belongs to a stream.
+
+    Attributes
+    ----------
+    stream_id
+        Which stream.
+    name
+        The file's name.
+    """
+
+    stream_id: str
+    name: str
+
+
 class AppendTo(msgspec.Struct, frozen=True):
     """What a connection is to do next: take audio for a stream, without a reply to each message.
 
