@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from racs.wire import (
     AudioFrames,
+    Bytes,
     ClientConnection,
     Command,
     EndOfStream,
@@ -16,7 +17,7 @@ from racs.wire import (
 from racs.wire.connection import PREFIX
 
 SESSION = bytes.fromhex("11" * 16)
-Kept = Command | AudioFrames | EndOfStream | Rejected | Reply
+Kept = Command | AudioFrames | Bytes | EndOfStream | Rejected | Reply
 
 
 def message(body: bytes) -> bytes:
@@ -29,6 +30,8 @@ def kept(event: Kept) -> Kept:
         return AudioFrames(
             [Frame(f.stream_hash, f.session, bytes(f.pcm), f.checksum) for f in event.frames]
         )
+    if isinstance(event, Bytes):
+        return Bytes(memoryview(bytes(event.payload)))
     if isinstance(event, Reply):
         return Reply(memoryview(bytes(event.payload)))
     return event
