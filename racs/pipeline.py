@@ -65,6 +65,50 @@ class Pipeline(AudioCommands):
         """Close a stream; afterwards all that was acknowledged is on the disk."""
         return self._add("CLOSE", checked_text(stream_id, "stream_id"))
 
+    def expire(self, stream_id: str, seconds: int) -> Self:
+        """Delete a stream so many seconds after its last append; -1: never. Not while it is open.
+
+        While the stream has no audio, the seconds count from its creation.
+        """
+        return self._add(
+            "EXPIRE", checked_text(stream_id, "stream_id"), checked_int(seconds, "seconds")
+        )
+
+    def ttl(self, stream_id: str) -> Self:
+        """Get how many seconds a stream still lives, an int; -1: for ever."""
+        return self._add("TTL", checked_text(stream_id, "stream_id"))
+
+    def delete(self, stream_id: str) -> Self:
+        """Remove a closed stream with all its audio, for good."""
+        return self._add("DELETE", checked_text(stream_id, "stream_id"))
+
+    def attach(self, stream_id: str, name: str) -> Self:
+        """Keep the file that the command before gives with a stream.
+
+        To send a file from here, use `Racs.attach` instead.
+
+        Raises
+        ------
+        RacsValueError
+            There is no command before this one.
+        """
+        if not self._commands:
+            raise RacsValueError(
+                "attach() keeps what the command before it gives, and there is none; begin with"
+                " extract(...).format(...), or use Racs.attach(...) to send a file of your own"
+            )
+        return self._add("ATTACH", checked_text(stream_id, "stream_id"), checked_text(name, "name"))
+
+    def attachment(self, stream_id: str, name: str) -> Self:
+        """Get a file that is kept with a stream, as bytes."""
+        return self._add(
+            "ATTACHMENT", checked_text(stream_id, "stream_id"), checked_text(name, "name")
+        )
+
+    def attachments(self, stream_id: str) -> Self:
+        """List the names of the files that are kept with a stream, sorted."""
+        return self._add("ATTACHMENTS", checked_text(stream_id, "stream_id"))
+
     def stream(self, stream_id: str) -> Self:
         """Append the audio that the command before gives to an open stream.
 
