@@ -319,6 +319,7 @@ class Store:
         try:
             self.upkeep.sync_log_if_possible()
             self._settler.settle(stream, cut=True)
+            self.upkeep.settled(stream)
         finally:
             with self._lock:
                 stream.opening = None

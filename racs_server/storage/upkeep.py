@@ -126,6 +126,18 @@ class Upkeep:
             with self._lock:
                 raise self._fail(error) from error
 
+    def settled(self, stream: Stream) -> None:
+        """Note that a stream was settled; where the log has failed, the catalogue is told at once.
+
+        Else nothing but the log would tell a recovery that ``stream.json`` knows more than it.
+        """
+        if self._failed is not None:
+            with self._checkpointing:
+                try:
+                    self._catalog.apply([stream], [])
+                except (OSError, sqlite3.Error) as error:
+                    logger.error("%r is not in the catalogue as it is: %s", stream.id, error)
+
     def sync_log_if_possible(self) -> None:
         """Put the log on the medium before a checksum file or a ``stream.json`` is replaced.
 
