@@ -6,9 +6,10 @@ crash. Only `fs` touches files. Plain synchronous code: no event loop is needed 
 """
 
 from racs_server.storage.attachments import MAX_ATTACHMENT
+from racs_server.storage.core import Durability, StoreOptions
 from racs_server.storage.fs import Disk, File, FileSystem
 from racs_server.storage.recovery import RecoveryReport
-from racs_server.storage.store import Durability, Store, StoreOptions
+from racs_server.storage.store import Store
 
 __all__ = [
     "MAX_ATTACHMENT",

@@ -16,7 +16,7 @@ from crc32c import crc32c
 
 from racs.wire import Frame
 from racs_server.errors import DataError, StreamError, SyncFailedError
-from racs_server.storage import log as records
+from racs_server.storage import records
 from racs_server.storage.ahead import Ahead
 from racs_server.storage.fs import Buffer, FileSystem
 from racs_server.storage.handles import Handles

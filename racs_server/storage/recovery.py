@@ -29,16 +29,8 @@ from racs_server.storage.checksums import BLOCK, Checksums
 from racs_server.storage.fs import FileSystem
 from racs_server.storage.handles import Handles
 from racs_server.storage.log import FOLDER as LOG
-from racs_server.storage.log import (
-    Appended,
-    Closed,
-    Created,
-    Deleted,
-    Expires,
-    LogReader,
-    Opened,
-    Record,
-)
+from racs_server.storage.log import LogReader
+from racs_server.storage.records import Appended, Closed, Created, Deleted, Expires, Opened, Record
 from racs_server.storage.segment import MAX_PCM, Segment
 from racs_server.storage.settle import Settler, trim
 from racs_server.storage.stream import (

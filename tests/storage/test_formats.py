@@ -10,15 +10,14 @@ from crc32c import crc32c
 
 from racs_server.riff import SEGMENT_HEADER
 from racs_server.storage.checksums import BLOCK, Checksums
-from racs_server.storage.log import (
+from racs_server.storage.log import CommitLog, LogReader
+from racs_server.storage.records import (
     OPEN,
     Appended,
     Closed,
-    CommitLog,
     Created,
     Deleted,
     Expires,
-    LogReader,
     Opened,
 )
 from racs_server.storage.stream import folder_name

@@ -4,7 +4,7 @@ import pytest
 
 from racs.wire import Frame, stream_hash
 from racs_server.errors import DataError, RequestError, StreamError
-from racs_server.storage import store as store_module
+from racs_server.storage import lives
 from racs_server.values import AudioFormat
 from tests.storage.helpers import (
     ALICE,
@@ -103,7 +103,7 @@ def test_an_odd_name_never_leaves_the_folder(stream_id: str) -> None:
 
 
 def test_two_ids_with_one_hash_cannot_be_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "stream_hash", lambda _: 5)
+    monkeypatch.setattr(lives, "stream_hash", lambda _: 5)
     store = start()
     store.create("a", MONO)
     with pytest.raises(StreamError, match="'b' has the same 64-bit hash as 'a'"):
