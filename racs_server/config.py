@@ -121,7 +121,7 @@ class Settings:
     )
     max_spool: int = _setting(
         4 << 30,
-        "Most PCM that one encoded reply (ENCODE, FORMAT) is made of, where its length is known only"
+        "Most PCM that one encoded reply (ENCODE, FORMAT) is made of where its length is known only"
         " at the end: it is written to a temporary file in the data folder meanwhile.",
         least=1 << 20,
         most=1 << 40,
