@@ -40,8 +40,8 @@ def test_the_main_example(daemon: Daemon, capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_example_of_sending(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
     run("send", daemon)
-    size, error = capsys.readouterr().out.splitlines()
-    assert size == "288000"
+    size, files, error = capsys.readouterr().out.splitlines()
+    assert (size, files) == ("288000", "['notes.txt']")
     assert error.startswith("there is no stream 'takes/tuesday': CREATE it, or LIST")
 
 
