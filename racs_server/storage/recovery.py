@@ -131,6 +131,8 @@ def recover(fs: FileSystem, catalog: Catalog, handles: Handles, settler: Settler
         if reader.torn is not None and reader.dropped_bytes:
             report.notes.append(f"the log was torn: {reader.torn}")
         changed = replay.finish()
+        if changed:
+            logger.info("recovery: %d streams are brought into order", len(changed))
         failed = settler.for_each(changed, settler.settle)
         if failed:
             raise next(iter(failed.values()))
@@ -181,7 +183,7 @@ def _move_unexplained(
             continue
         report.notes.append(f"{folder} belongs to no stream: moved to {move_to_lost(fs, folder)}")
     # Or a power cut could bring a deleted stream back when the log says nothing of it any more.
-    for parent in {folder.rpartition("/")[0] for folder in unexplained}:
+    for parent in sorted({folder.rpartition("/")[0] for folder in unexplained}):
         fs.sync_folder(parent)
 
 
