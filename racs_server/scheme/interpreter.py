@@ -1,0 +1,139 @@
+"""An interpreter: names at top level, a machine, and budgets for each evaluation.
+
+This is the way in. Whoever holds an interpreter can give its programs procedures of their own with
+`Interpreter.define_procedure`; values of other kinds may be passed through programs as they are.
+"""
+
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from racs_server.scheme import core_forms, derived_forms
+from racs_server.scheme.compiler import Compiler, Task
+from racs_server.scheme.errors import Source
+from racs_server.scheme.machine import Machine
+from racs_server.scheme.meter import Budgets, Meter
+from racs_server.scheme.primitives import TABLE, Entry
+from racs_server.scheme.printer import TooLongError, written
+from racs_server.scheme.reader import Datum, read
+from racs_server.scheme.scope import Globals
+from racs_server.scheme.values import UNSPECIFIED, Port, Value, intern
+
+_PRELUDE = Path(__file__).with_name("prelude.scm")
+
+FORMS = core_forms.CORE | derived_forms.DERIVED
+"""All special forms."""
+
+
+class Interpreter:
+    """Runs programs, one at a time.
+
+    Parameters
+    ----------
+    budgets
+        What each evaluation may use.
+    clock
+        Seconds, from any origin.
+    """
+
+    def __init__(
+        self, budgets: Budgets | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._budgets = budgets or Budgets()
+        self._meter = Meter(Budgets(), clock)
+        self._machine = Machine(self._meter)
+        self._names = Globals()
+        for name, form in FORMS.items():
+            self._names.forms[intern(name)] = form
+        for entry in TABLE.values():
+            self._enter(entry)
+        self._run(_PRELUDE_SOURCE, _prelude())
+        self._output: Port = self._names.cell_value(intern("%output"))
+        self._names = Globals(self._names)
+        self._meter.code = 0
+        self._meter.budgets = self._budgets
+        self._meter.integer_bits = self._budgets.integer * 8
+        self._machine.roots.append(self._output)
+
+    def evaluate(self, text: str, name: str = "") -> Value:
+        """Run a program with full budgets, and return the value of its last expression.
+
+        Parameters
+        ----------
+        text
+            Definitions and expressions, in order.
+        name
+            What errors call the text.
+
+        Raises
+        ------
+        SchemeError
+            Whatever goes wrong with it.
+        """
+        self._machine.reset()
+        self._meter.begin()
+        source = Source(text, name)
+        return self._run(source, read(source, self._meter))
+
+    def print(self, value: Value) -> str:
+        """Return the text of a value, within the budget of output."""
+        try:
+            return written(value, self._budgets.output)
+        except TooLongError:
+            self._meter.check_output(self._budgets.output + 1)
+            raise
+
+    def take_output(self) -> str:
+        """Return what programs have written since the last time."""
+        text = "".join(self._output.parts)
+        self._output.parts.clear()
+        self._output.size = 0
+        return text
+
+    def layer(self) -> None:
+        """Leave the names as they are from now on: later programs may only lay others over them."""
+        self._machine.roots.extend(self._names.cells.values())
+        self._names = Globals(self._names)
+
+    def forget(self) -> None:
+        """Forget everything that was defined since the last layer."""
+        self._names = Globals(self._names.below)
+
+    def define(self, name: str, value: Value) -> None:
+        """Bind a name at top level."""
+        self._names.define(name, value)
+
+    def define_procedure(self, name: str, function: Callable[..., Any]) -> None:
+        """Bind a name to a procedure that is written in Python.
+
+        Its parameters are those of the function; a first one called ``meter`` is given the meter,
+        which counts what the function makes (see `primitives.table`).
+        """
+        self._enter(Entry(name, function))
+
+    def _enter(self, entry: Entry) -> None:
+        primitive = entry.bind(self._machine)
+        self._machine.builtins[entry.name] = primitive
+        self._names.define(entry.name, primitive)
+
+    def _run(self, source: Source, data: list[Datum]) -> Value:
+        value: Value = UNSPECIFIED
+        compiler = Compiler(self._machine, self._names, source)
+        roots = self._machine.roots
+        kept = len(roots)
+        roots.append(self._names.cells)
+        for datum in data:
+            node = compiler.compile(Task(datum.value, self._names, False, datum.offset))
+            value = self._machine.run(node)
+        del roots[kept:]
+        return value
+
+
+_PRELUDE_SOURCE = Source(_PRELUDE.read_text("utf-8"), "prelude")
+
+
+@cache
+def _prelude() -> list[Datum]:
+    return read(_PRELUDE_SOURCE)

@@ -1,0 +1,257 @@
+"""Values to text: what ``write`` and ``display`` put out, and what errors quote.
+
+Invariants
+----------
+- `written` and the reader are inverses for all data that have a written form.
+- Printing keeps its own stack and stops at its limit, whatever the value's depth or size.
+"""
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Final
+
+from racs_server.scheme.literals import CHARACTER_NAMES, number_text, parse_number
+from racs_server.scheme.values import (
+    NIL,
+    CaseLambda,
+    Char,
+    Closure,
+    Condition,
+    Continuation,
+    Pair,
+    Parameter,
+    Port,
+    Primitive,
+    Promise,
+    Record,
+    RecordType,
+    Singleton,
+    String,
+    Symbol,
+    Uniform,
+    Value,
+    Values,
+    Vector,
+)
+
+QUOTED: Final = 60
+"""Characters of a value that a message quotes."""
+
+_ABBREVIATIONS = {"quote": "'", "quasiquote": "`", "unquote": ",", "unquote-splicing": ",@"}
+_PLAIN_SYMBOL = re.compile(r"""[^\s()\[\]{}"';`,|#][^\s()\[\]{}"';`,|\\]*""")
+_STRING_ESCAPES = {"\a": "\\a", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"}
+_CHARACTER_NAMES = {text: name for name, text in CHARACTER_NAMES.items()}
+
+
+class TooLongError(Exception):
+    """The text would be longer than it may be."""
+
+
+def written(value: Value, limit: int | None = None, display: bool = False) -> str:
+    """Return the text of a value.
+
+    Parameters
+    ----------
+    value
+        Any.
+    limit
+        Characters; None: any number.
+    display
+        Whether strings and characters stand for themselves.
+
+    Raises
+    ------
+    TooLongError
+        It would be longer than the limit; no more than that was made.
+    """
+    parts = []
+    size = 0
+    for part in _parts(value, display, limit):
+        parts.append(part)
+        size += len(part)
+        if limit is not None and size > limit:
+            raise TooLongError
+    return "".join(parts)
+
+
+def quoted(value: Value, limit: int = QUOTED) -> str:
+    """Return the text of a value for a message: cut where it becomes long."""
+    parts = []
+    size = 0
+    for part in _parts(value, False, limit):
+        parts.append(part)
+        size += len(part)
+        if size > limit:
+            return "".join(parts)[: limit - 1] + "…"
+    return "".join(parts)
+
+
+def _parts(value: Value, display: bool, limit: int | None) -> Iterator[str]:
+    """Yield the text in parts; ``stack`` holds what is still to be printed, last first."""
+    stack: list[Iterator[Value]] = [iter([value])]
+    while stack:
+        item = next(stack[-1], stack)
+        if item is stack:
+            stack.pop()
+        elif isinstance(item, Pair):
+            mark = _abbreviation(item)
+            if mark:
+                yield mark
+                stack.append(iter([item.cdr.car]))
+            else:
+                yield "("
+                stack.append(_list_items(item))
+        elif isinstance(item, Vector):
+            yield "#("
+            stack.append(_spaced(item))
+        elif isinstance(item, Uniform):
+            yield f"#{item.tag}("
+            stack.append(_spaced(number.item() for number in item.array))
+        elif isinstance(item, _Literal):
+            yield item.text
+        else:
+            yield _atom(item, display, limit)
+
+
+class _Literal:
+    """Text among the values that are to be printed."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+_SPACE = _Literal(" ")
+_DOT = _Literal(" . ")
+_CLOSE = _Literal(")")
+
+
+def _list_items(pair: Value) -> Iterator[Value]:
+    yield pair.car
+    pair = pair.cdr
+    while isinstance(pair, Pair):
+        yield _SPACE
+        yield pair.car
+        pair = pair.cdr
+    if pair is not NIL:
+        yield _DOT
+        yield pair
+    yield _CLOSE
+
+
+def _spaced(items: Iterator[Value] | Vector) -> Iterator[Value]:
+    first = True
+    for item in items:
+        if not first:
+            yield _SPACE
+        first = False
+        yield item
+    yield _CLOSE
+
+
+def _abbreviation(pair: Pair) -> str:
+    if isinstance(pair.car, Symbol) and isinstance(pair.cdr, Pair) and pair.cdr.cdr is NIL:
+        return _ABBREVIATIONS.get(pair.car.name, "")
+    return ""
+
+
+def _atom(item: Value, display: bool, limit: int | None) -> str:
+    if item is True or item is False:
+        return "#t" if item else "#f"
+    if isinstance(item, int) and limit is not None and item.bit_length() > 4 * limit + 64:
+        raise TooLongError
+    if isinstance(item, int | float | Fraction | complex):
+        return number_text(item)
+    if isinstance(item, Symbol):
+        return item.name if display else symbol_text(item.name)
+    if isinstance(item, String):
+        return item.text if display else _string_text(item.text)
+    if isinstance(item, Char):
+        return item.text if display else _character_text(item.text)
+    if isinstance(item, Singleton):
+        return item.text
+    return _opaque(item)
+
+
+def _opaque(item: Value) -> str:
+    """Return what stands for a value that cannot be written."""
+    name = ""
+    if isinstance(item, Closure):
+        name = f" {item.template.name}" if item.template.name else ""
+    elif isinstance(item, Primitive):
+        name = f" {item.name}"
+    elif isinstance(item, Condition):
+        text = item.message.text if isinstance(item.message, String) else quoted(item.message)
+        return f"#<error {_string_text(text[:200])}>"
+    elif isinstance(item, Record):
+        return f"#<{item.type.name}>"
+    elif isinstance(item, RecordType):
+        name = f" {item.name}"
+    elif isinstance(item, Values):
+        return f"#<{len(item.items)} values>"
+    return f"#<{type_name(item)}{name}>"
+
+
+def type_name(item: Value) -> str:
+    """Return what kind of value this is, as messages call it."""
+    for kinds, name in _TYPE_NAMES:
+        if isinstance(item, kinds):
+            return name
+    return "foreign object"
+
+
+_TYPE_NAMES: Final[list[tuple[type | tuple[type, ...], str]]] = [
+    (bool, "boolean"),
+    ((int, float, Fraction, complex), "number"),
+    (Symbol, "symbol"),
+    (String, "string"),
+    (Char, "character"),
+    (Pair, "pair"),
+    (Vector, "vector"),
+    (Uniform, "uniform vector"),
+    ((Closure, Primitive, CaseLambda), "procedure"),
+    (Continuation, "continuation"),
+    (Parameter, "parameter"),
+    (Promise, "promise"),
+    (Condition, "error object"),
+    (RecordType, "record type"),
+    (Record, "record"),
+    (Port, "port"),
+    (Values, "multiple values"),
+    (Singleton, "unspecified"),
+]
+
+
+def symbol_text(name: str) -> str:
+    """Return a symbol as a program would write it, between bars where it needs them."""
+    plain = _PLAIN_SYMBOL.fullmatch(name) and name != "." and name.isprintable()
+    if plain and (name[0] not in "+-.0123456789" or _is_no_number(name)):
+        return name
+    return "|" + "".join(_escaped(char, "|") for char in name) + "|"
+
+
+def _is_no_number(name: str) -> bool:
+    if name[-1] in "iI" and any(digit in "0123456789.+-" for digit in name[:-1]):
+        return False
+    return len(name) < 400 and parse_number(name.replace("/0", "/1")) is None
+
+
+def _string_text(text: str) -> str:
+    return '"' + "".join(_escaped(char, '"') for char in text) + '"'
+
+
+def _escaped(char: str, delimiter: str) -> str:
+    if char == delimiter:
+        return "\\" + char
+    if char in _STRING_ESCAPES:
+        return _STRING_ESCAPES[char]
+    return char if char.isprintable() else f"\\x{ord(char):x};"
+
+
+def _character_text(text: str) -> str:
+    name = _CHARACTER_NAMES.get(text)
+    if name is None:
+        name = text if text.isprintable() else f"x{ord(text):x}"
+    return f"#\\{name}"
