@@ -34,6 +34,7 @@ from racs_server.storage.records import Appended, Closed, Created, Deleted, Expi
 from racs_server.storage.segment import MAX_PCM, Segment
 from racs_server.storage.settle import Settler, trim
 from racs_server.storage.stream import (
+    FOLDER,
     LOST,
     TRASH,
     Session,
@@ -138,6 +139,7 @@ def recover(fs: FileSystem, catalog: Catalog, handles: Handles, settler: Settler
             raise next(iter(failed.values()))
         _move_unexplained(fs, streams, deleted, report)
         added = [stream for serial, stream in streams.items() if serial not in known]
+        _sync_folders(fs, added)
         catalog.apply({*changed, *added}, known - set(streams))
         for name in reader.files:
             fs.remove(name)
@@ -149,6 +151,17 @@ def recover(fs: FileSystem, catalog: Catalog, handles: Handles, settler: Settler
     report.streams = len(streams)
     last_serial = max(deleted | streams.keys(), default=0)
     return Recovered(list(streams.values()), last_serial, report, reader.next_sequence)
+
+
+def _sync_folders(fs: FileSystem, found: list[Stream]) -> None:
+    """Put on the medium what leads to streams that a folder alone told of, ere the catalogue does.
+
+    A settling that failed, or a kill in its middle, left them where a power cut can take them.
+    """
+    folders = {stream.folder for stream in found}
+    parents = {folder.rpartition("/")[0] for folder in folders}
+    for folder in [*sorted(folders), *sorted(parents), *([FOLDER, ""] if found else [])]:
+        fs.sync_folder(folder)
 
 
 def _compare_folders(

@@ -66,7 +66,7 @@ class Settler:
                 return error
             return None
 
-        streams = list(streams)
+        streams = sorted(streams, key=lambda stream: stream.serial)
         run = map if self._pool is None or len(streams) < 2 else self._pool.map
         outcomes = zip(streams, run(attempt, streams), strict=True)
         return {stream: error for stream, error in outcomes if error is not None}

@@ -80,7 +80,7 @@ class Turns(Core):
         with self._lock:
             lapsed = [
                 stream
-                for stream in self._open
+                for stream in sorted(self._open, key=lambda stream: stream.serial)
                 if stream.opening is not None
                 and not stream.opening.closing
                 and now - stream.opening.heard >= self.options.lease
@@ -107,6 +107,7 @@ class Turns(Core):
         """
         with self._lock:
             streams = [s for s in self._open if s.opening and not s.opening.closing]
+            streams.sort(key=lambda stream: stream.serial)
             for stream in streams:
                 self._begin_close(stream)
         failures = []

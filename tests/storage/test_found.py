@@ -282,3 +282,20 @@ def test_a_reader_that_loads_checksums_does_not_set_an_append_back() -> None:
     assert b"".join(map(bytes, pieces)) == noise(100)
     send(store, "a", noise(60, 2))
     assert read(store, "a") == noise(100) + noise(60, 1) + noise(60, 2)
+
+
+def test_a_stream_that_only_its_folder_tells_of_survives_the_next_power_cut() -> None:
+    disk = SimulatedDisk()
+    store = start(disk)
+    store.create("a", MONO)
+    disk.faults += [Fault("write", "log/"), Fault("sync_folder", "streams")]
+    with pytest.raises(StorageError):
+        store.upkeep.flush()
+    with pytest.raises(StorageError):
+        store.close()
+    disk.kill()
+    assert start(disk).ids() == ["a"]
+    disk.crash(keep="none")
+    store = start(disk)
+    assert store.ids() == ["a"]
+    assert store.sessions("a") == []
