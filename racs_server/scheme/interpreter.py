@@ -12,7 +12,7 @@ from typing import Any
 
 from racs_server.scheme import core_forms, derived_forms
 from racs_server.scheme.compiler import Compiler, Task
-from racs_server.scheme.errors import Source
+from racs_server.scheme.errors import SchemeError, Source
 from racs_server.scheme.machine import Machine
 from racs_server.scheme.meter import Budgets, Meter
 from racs_server.scheme.primitives import TABLE, Entry
@@ -52,7 +52,7 @@ class Interpreter:
         self._run(_PRELUDE_SOURCE, _prelude())
         self._output: Port = self._names.cell_value(intern("%output"))
         self._names = Globals(self._names)
-        self._meter.code = 0
+        self._meter.code = self._layered = 0
         self._meter.budgets = self._budgets
         self._meter.integer_bits = self._budgets.integer * 8
         self._machine.roots.append(self._output)
@@ -73,9 +73,14 @@ class Interpreter:
             Whatever goes wrong with it.
         """
         self._machine.reset()
+        code = self._meter.code
         self._meter.begin()
         source = Source(text, name)
-        return self._run(source, read(source, self._meter))
+        try:
+            return self._run(source, read(source, self._meter))
+        except SchemeError:
+            self._meter.code = code
+            raise
 
     def print(self, value: Value) -> str:
         """Return the text of a value, within the budget of output."""
@@ -94,12 +99,14 @@ class Interpreter:
 
     def layer(self) -> None:
         """Leave the names as they are from now on: later programs may only lay others over them."""
-        self._machine.roots.extend(self._names.cells.values())
+        self._layered = self._meter.code
+        self._machine.roots.append(self._names.cells)
         self._names = Globals(self._names)
 
     def forget(self) -> None:
         """Forget everything that was defined since the last layer."""
         self._names = Globals(self._names.below)
+        self._meter.code = self._layered
 
     def define(self, name: str, value: Value) -> None:
         """Bind a name at top level."""
@@ -121,13 +128,10 @@ class Interpreter:
     def _run(self, source: Source, data: list[Datum]) -> Value:
         value: Value = UNSPECIFIED
         compiler = Compiler(self._machine, self._names, source)
-        roots = self._machine.roots
-        kept = len(roots)
-        roots.append(self._names.cells)
+        self._machine.globals = self._names.cells
         for datum in data:
             node = compiler.compile(Task(datum.value, self._names, False, datum.offset))
             value = self._machine.run(node)
-        del roots[kept:]
         return value
 
 

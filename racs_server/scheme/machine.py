@@ -90,6 +90,7 @@ class Machine:
         "body",
         "builtins",
         "frame",
+        "globals",
         "handlers",
         "levels",
         "meter",
@@ -102,6 +103,7 @@ class Machine:
         self.meter = meter
         self.builtins: dict[str, Primitive] = {}
         self.roots: list[Any] = []
+        self.globals: dict[Any, Any] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -157,7 +159,7 @@ class Machine:
     def _go_on(self) -> Value:
         body, frame = self.body, self.frame
         if self.meter.census_due or self.meter.room < 0:
-            roots = [self.stack, self.winds, self.handlers, frame, *self.roots]
+            roots = [self.stack, self.winds, self.handlers, frame, self.globals, *self.roots]
             self.meter.counted(self.meter.code + measure(roots))
         self.body, self.frame = body, frame
         return TAIL

@@ -125,7 +125,9 @@ class Meter:
             raise BudgetError(
                 "time", f"over the budget of time: more than {self.budgets.seconds:g} seconds"
             )
-        self.fuel = self._slice = min(_SLICE, self.budgets.steps - self._spent)
+        left = min(_SLICE, self.budgets.steps - self._spent)
+        # Without fuel the next call pauses, which is where a census can be taken.
+        self.fuel = self._slice = 0 if self.census_due else left
 
     def spend(self, steps: int) -> None:
         """Burn fuel for work that is done without calling a procedure."""
@@ -165,10 +167,9 @@ class Meter:
 
     def refuse_memory(self, used: int) -> None:
         """Raise the error of the memory budget."""
-        raise BudgetError(
-            "memory",
-            f"over the budget of memory: {used} bytes are needed, {self.budgets.memory} allowed",
-        )
+        allowed = self.budgets.memory
+        needed = f"{used} bytes are needed" if used > allowed else "nearly all is in use"
+        raise BudgetError("memory", f"over the budget of memory: {needed}, {allowed} allowed")
 
     def counted(self, live: int) -> None:
         """Take note of a census: so many bytes are in use.

@@ -16,7 +16,6 @@ def shared() -> Interpreter:
 def run(shared: Interpreter) -> Run:
     """What a program's value prints as, or its error's message."""
     shared.forget()
-    shared.layer()
 
     def run(text: str) -> str:
         try:

@@ -8,6 +8,7 @@ from racs_server.scheme.primitives import (
     lists,
     numbers,
     ports,
+    reals,
     strings,
     vectors,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "numbers",
     "ports",
     "procedure",
+    "reals",
     "strings",
     "vectors",
 ]

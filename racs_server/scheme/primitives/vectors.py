@@ -31,7 +31,7 @@ def vector(value: Value) -> Vector:
 
 def _new(meter: Meter, length: int) -> None:
     meter.charge(OBJECT_BYTES + SLOT_BYTES * length)
-    meter.spend(length >> 6)
+    meter.spend(length >> 9)
 
 
 @procedure("vector?")
