@@ -207,6 +207,10 @@ class Appender:
         if not take.size:
             return
         count = take.size // stream.format.frame_bytes
+        if opening.turn is None:
+            # Not at OPEN: a checkpoint in between would forget it, for stream.json knows no turns
+            # without audio.
+            self._log.add(records.OPEN, records.open_payload(stream.serial, now))
         payload = records.append_payload(
             stream.serial, now, stream.frames, count, take.checksum, take.session
         )

@@ -20,7 +20,8 @@ type name        payload
 ==== =========== ===========================================================================
 
 Times are ms since the epoch; positions and counts are sample frames; the checksum is of the PCM;
-the seconds of an EXPIRE are the stream's time to live from then on, -1 for ever.
+the seconds of an EXPIRE are the stream's time to live from then on, -1 for ever. An OPEN comes just
+before the first APPEND since the stream was opened: it begins another turn of a session.
 Worked example: OPEN of the stream with serial 7 at 1000 ms, in file 1, is
 ``10 00 00 00  <crc of 01 00*7 02 payload>  02  07 00*7  e8 03 00*6``.
 """
@@ -119,8 +120,8 @@ def append_payload(
 RECORD_HEAD = RECORD.size
 """Bytes of a record before its payload."""
 
-APPEND_SIZE = RECORD.size + _APPEND.size
-"""Bytes of an APPEND record, and of an APPEND_PCM without its PCM."""
+APPEND_SIZE = RECORD.size + _SERIAL_TIME.size + RECORD.size + _APPEND.size
+"""Bytes of an OPEN and an APPEND record, at most, and of an APPEND_PCM without its PCM."""
 
 
 def close_payload(serial: int, time: int, position: int) -> bytes:

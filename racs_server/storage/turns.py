@@ -32,6 +32,7 @@ class Turns(Core):
             The disk would not take or give what it has to.
         """
         with self._lock:
+            self.upkeep.check()
             stream = self._find(stream_id)
             if stream.opening is not None:
                 raise StreamError(
@@ -42,8 +43,6 @@ class Turns(Core):
                 stream.load_sessions(self._fs)
                 stream.load_segments(self._fs)
                 stream.sweep(self._fs)
-                payload = records.open_payload(stream.serial, self._clock.wall_ms())
-                self._add_record(records.OPEN, payload)
             except (OSError, ValueError) as error:
                 raise disk_error(f"stream {stream_id!r} cannot be opened", error) from error
             if stream.poisoned is not None:

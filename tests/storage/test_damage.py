@@ -267,6 +267,7 @@ def test_a_catalogue_row_of_no_folder_is_dropped_after_a_crash() -> None:
     disk.remove_tree(folder_name("b"))
     store = start(disk)
     store.open_stream("a")
+    send(store, "a", bytes(2))
     disk.kill()
     store = start(disk)
     assert store.ids() == ["a"]

@@ -232,6 +232,8 @@ def test_a_copy_of_a_streams_folder_is_not_taken_for_the_stream() -> None:
             disk.put(copy, contents)
     store = start(disk)
     store.open_stream("a")
+    send(store, "a", b"")
+    store.create("b", MONO)
     disk.kill()
     store = start(disk)
     archived(store, "a", noise(100, 1))
@@ -299,3 +301,15 @@ def test_a_stream_that_only_its_folder_tells_of_survives_the_next_power_cut() ->
     store = start(disk)
     assert store.ids() == ["a"]
     assert store.sessions("a") == []
+
+
+def test_another_turn_of_the_same_session_is_known_though_a_checkpoint_came_after_open() -> None:
+    disk = SimulatedDisk()
+    store = start(disk)
+    store.create("a", MONO)
+    archived(store, "a", noise(100))
+    store.open_stream("a")
+    store.upkeep.checkpoint()
+    send(store, "a", noise(100, 1))
+    disk.kill()
+    assert [session.first for session in start(disk).sessions("a")] == [0, 50]
