@@ -34,10 +34,7 @@ def test_a_range_holds_the_frames_whose_time_is_in_it(rate: int, start: int, sto
 def test_adjoining_ranges_tile(rate: int, cuts: list[int]) -> None:
     cuts = sorted(cuts)
     length = 10**7
-    pieces = [
-        TimeRange(REF + a, REF + b).frames(REF_MS, rate, length)
-        for a, b in pairwise(cuts)
-    ]
+    pieces = [TimeRange(REF + a, REF + b).frames(REF_MS, rate, length) for a, b in pairwise(cuts)]
     whole = TimeRange(REF + cuts[0], REF + cuts[-1]).frames(REF_MS, rate, length)
     frames = [frame for first, stop in pieces for frame in (first, stop)]
     assert sum(stop - first for first, stop in pieces) == whole[1] - whole[0]
