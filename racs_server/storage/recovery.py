@@ -40,7 +40,6 @@ from racs_server.storage.stream import (
     Session,
     Stream,
     folder_name,
-    is_segment,
     read_manifest,
     stream_folders,
 )
@@ -191,7 +190,7 @@ def _move_unexplained(
     """Put folders that belong to no stream where a new stream cannot stumble over them."""
     unexplained = sorted(set(stream_folders(fs)) - {s.folder for s in streams.values()})
     for folder in unexplained:
-        if _is_deleted(fs, folder, deleted) or not any(map(is_segment, fs.list(folder))):
+        if _is_deleted(fs, folder, deleted) or not fs.list(folder):
             fs.remove_tree(folder)
             continue
         report.notes.append(f"{folder} belongs to no stream: moved to {move_to_lost(fs, folder)}")

@@ -313,3 +313,20 @@ def test_another_turn_of_the_same_session_is_known_though_a_checkpoint_came_afte
     send(store, "a", noise(100, 1))
     disk.kill()
     assert [session.first for session in start(disk).sessions("a")] == [0, 50]
+
+
+def test_a_folder_of_no_stream_is_kept_whatever_lies_in_it() -> None:
+    """Not only audio: an attachment whose ``stream.json`` is gone must not be removed either."""
+    disk = SimulatedDisk()
+    store = start(disk)
+    store.create("a", MONO)
+    store.upkeep.flush()
+    disk.make_folder("streams/ff/who-knows")
+    disk.replace("streams/ff/who-knows/something", b"kept")
+    disk.make_folder("streams/ff/nothing")
+    disk.kill()
+    again = start(disk)
+    assert again.ids() == ["a"]
+    assert disk.read("lost/who-knows/something") == b"kept"
+    assert disk.list("streams/ff") == []
+    assert "streams/ff/who-knows belongs to no stream: moved to lost/who-knows" in str(again.report)
