@@ -321,12 +321,13 @@ def test_a_folder_of_no_stream_is_kept_whatever_lies_in_it() -> None:
     store = start(disk)
     store.create("a", MONO)
     store.upkeep.flush()
-    disk.make_folder("streams/ff/who-knows")
-    disk.replace("streams/ff/who-knows/something", b"kept")
-    disk.make_folder("streams/ff/nothing")
+    unknown, empty = "who-knows-ff00000000000000", "nothing-ff00000000000001"
+    disk.make_folder(f"streams/ff/{unknown}")
+    disk.replace(f"streams/ff/{unknown}/something", b"kept")
+    disk.make_folder(f"streams/ff/{empty}")
     disk.kill()
     again = start(disk)
     assert again.ids() == ["a"]
-    assert disk.read("lost/who-knows/something") == b"kept"
+    assert disk.read(f"lost/{unknown}/something") == b"kept"
     assert disk.list("streams/ff") == []
-    assert "streams/ff/who-knows belongs to no stream: moved to lost/who-knows" in str(again.report)
+    assert f"{unknown} belongs to no stream: moved to lost/{unknown}" in str(again.report)
