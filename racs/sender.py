@@ -16,6 +16,7 @@ Invariants
 - `Sender.acknowledged` counts sample frames in one piece from the start: none after a refusal.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -88,7 +89,7 @@ class Packer:
         return frame_header(self._hash, self._session, block), block
 
 
-class Sender:
+class Sender(ABC):
     """Sends messages on one connection, in one of two ways, and keeps account.
 
     Parameters
@@ -154,9 +155,9 @@ class Sender:
             raise
         return None if block is END else block
 
+    @abstractmethod
     def _send(self, block: memoryview) -> Script[None]:
         """Send one block, unless something sent before turns out to have been refused."""
-        raise NotImplementedError
 
     def _settle(self) -> Script[RacsConnectionError | None]:
         """End sending and learn how much arrived; return what kept us from it."""
@@ -171,9 +172,9 @@ class Sender:
             return error
         return None
 
+    @abstractmethod
     def _receive(self) -> Script[None]:
         """Take one reply."""
-        raise NotImplementedError
 
     def _raise_refusal(self) -> None:
         if self._refusal is None:
