@@ -1,9 +1,7 @@
 """The command ``racs-server``, also ``python -m racs_server``."""
 
 import logging
-import os
 import sys
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,31 +10,19 @@ import click
 import trio
 
 from racs_server.app import run
-from racs_server.config import FIELDS, load_settings, show
+from racs_server.config import FIELDS, Settings
 from racs_server.errors import StartError, StorageError
-
-_KINDS: dict[Any, Any] = {int: int, float: float, str: str, Path: click.Path(path_type=Path)}
-
-
-def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for every setting, from the table of settings."""
-    for name, field in reversed(FIELDS.items()):
-        metadata = field.metadata
-        kind = click.Choice(metadata["choices"]) if metadata["choices"] else _KINDS[field.type]
-        command = click.option(
-            f"--{name.replace('_', '-')}",
-            type=kind,
-            help=f"{metadata['doc']}  [default: {show(field.default, metadata['unit'])}]",
-        )(command)
-    return command
+from racs_server.tools import COMMANDS
+from racs_server.tools.options import Given, setting_options
 
 
-@click.command(
+@click.group(
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Every setting can also come from a variable (RACS_PORT=6381) or from the TOML file"
     " (port = 6381); the command line goes before the variable, the variable before the file.",
 )
-@_with_settings
+@setting_options(*FIELDS)
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -44,7 +30,8 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
     help="Read settings from this TOML file.",
 )
 @click.version_option(version("racs-store"), prog_name="racs-server")
-def cli(config: Path | None, **flags: Any) -> None:
+@click.pass_context
+def cli(context: click.Context, /, config: Path | None, **flags: Any) -> None:
     """Archive audio streams, and give any moment of them back.
 
     Listens for RACS clients, stores the PCM that they stream as ordinary WAV files in the data
@@ -52,7 +39,16 @@ def cli(config: Path | None, **flags: Any) -> None:
 
     Ends in order on SIGINT (Ctrl-C) and SIGTERM.
     """
-    settings = load_settings(flags, os.environ, config)
+    context.obj = Given(flags, config)
+    if context.invoked_subcommand is None:
+        _serve(context.obj.settings({}))
+
+
+for _command in COMMANDS:
+    cli.add_command(_command)
+
+
+def _serve(settings: Settings) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -69,9 +65,7 @@ def _announce(line: str) -> None:
 def main() -> None:
     """Run the command; what keeps it from starting is one line, and exit code 2."""
     try:
-        cli(standalone_mode=False)
-    except click.exceptions.Exit as request:
-        sys.exit(request.exit_code)
+        sys.exit(cli(standalone_mode=False))
     except click.ClickException as error:
         click.echo(f"racs-server: {error.format_message()} (see racs-server --help)", err=True)
         sys.exit(2)
