@@ -81,6 +81,30 @@ class AudioCommands(ABC):
         """Take one channel, counted from 0."""
         return self._add("SPLIT", checked_int(channel, "channel"))
 
+    def normalize(self, lufs: float, ceiling: float = -1.0) -> Self:
+        """Bring the integrated loudness of the audio to a value, unless it would peak too high.
+
+        Silence stays as it is.
+
+        Parameters
+        ----------
+        lufs
+            The loudness, in LUFS: -23 for broadcasting in Europe, -14 ... -16 for music players.
+        ceiling
+            The greatest true peak to allow, in dBTP.
+        """
+        return self._add(
+            "NORMALIZE", checked_number(lufs, "lufs"), checked_number(ceiling, "ceiling")
+        )
+
+    def loudness(self) -> Self:
+        """Measure the audio that the command before gives.
+
+        The result is a list of four floats: integrated loudness (LUFS), loudness range (LU),
+        sample peak (dBFS) and true peak (dBTP); minus infinity for silence, its range 0.
+        """
+        return self._add("LOUDNESS")
+
     def format(self, mime_type: str, sample_rate: int, channels: int, bit_depth: int) -> Self:
         """Convert and encode the audio that the command before gives; the result is bytes.
 

@@ -34,9 +34,12 @@ def commands_table() -> str:
     rows = ["| command | arguments | result | what it does | example |", "| --- " * 5 + "|"]
     for spec in TABLE:
         names = " ".join(f"`{name}`" for name in (spec.name, *spec.aliases))
+        piped = spec.when_piped.overloads if spec.when_piped else ()
         arguments = " or ".join(
-            ", ".join(f"{param.name} ({param.kind})" for param in overload.params) or "none"
-            for overload in spec.overloads
+            dict.fromkeys(
+                ", ".join(f"{param.name} ({param.kind})" for param in overload.params) or "none"
+                for overload in (*spec.overloads, *piped)
+            )
         )
         example = spec.example.replace("|", "\\|")
         rows.append(f"| {names} | {arguments} | {spec.output} | {spec.doc} | `{example}` |")

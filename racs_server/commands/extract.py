@@ -24,6 +24,15 @@ def range_(context: Context, stream_id: str, start: Fraction, duration: Fraction
     return context.store.plan(stream_id, first, min(max(stop, first), info.frames))
 
 
+TIMES = Overload(
+    (
+        STREAM_ID,
+        Param("start", Kind.TIME, "The time of the first sample frame."),
+        Param("stop", Kind.TIME, "The time before which the last one lies."),
+    ),
+    extract,
+)
+
 RANGE = Overload(
     (
         STREAM_ID,
@@ -40,17 +49,7 @@ SPECS = (
         " before the second, so that adjoining ranges join without gap or overlap. With two numbers"
         " in the place of the times, one of them with a point, it is RANGE.",
         example="EXTRACT 'chopin' 2023-12-25T22:30:45.123Z 2023-12-25T22:31:00Z",
-        overloads=(
-            Overload(
-                (
-                    STREAM_ID,
-                    Param("start", Kind.TIME, "The time of the first sample frame."),
-                    Param("stop", Kind.TIME, "The time before which the last one lies."),
-                ),
-                extract,
-            ),
-            RANGE,
-        ),
+        overloads=(TIMES, RANGE),
         output=Output.AUDIO,
         effect=Effect.READ,
     ),

@@ -162,10 +162,13 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def usage(self) -> str:
         """How the command is written: its name and its parameters, once for each overload."""
-        return " or ".join(
+        ways = [
             " ".join([self.name, *(param.name for param in overload.params)])
             for overload in self.overloads
-        )
+        ]
+        if self.when_piped is not None and self.when_piped.usage not in ways:
+            ways.append(f"{self.when_piped.input} |> {self.when_piped.usage}")
+        return " or ".join(ways)
 
 
 class CommandTable:

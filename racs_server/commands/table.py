@@ -8,6 +8,7 @@ from racs_server.commands import (
     extract,
     lifetime,
     manual,
+    measure,
     process,
     streams,
 )
@@ -20,6 +21,7 @@ TABLE = CommandTable(
         *append.SPECS,
         *extract.SPECS,
         *process.SPECS,
+        *measure.SPECS,
         *encode.SPECS,
         *attach.SPECS,
         *admin.SPECS,
