@@ -35,6 +35,7 @@ class Attaching(Core):
             stream = self._find(stream_id)
         self.upkeep.sync_log_if_possible()
         self._settler.settle(stream)
+        self.upkeep.settled(stream)
         with stream.io:
             self._refuse_deleted(stream)
             try:

@@ -55,11 +55,11 @@ def dump(name: str, contents: Buffer) -> bytes:
 def write(fs: FileSystem, folder: str, name: str, contents: Buffer) -> None:
     """Store an attachment durably, in the place of one of the same name; `OSError` if it fails."""
     inner = f"{folder}/{_FOLDER}"
-    made = fs.make_folder(inner)
+    fs.make_folder(inner)
     fs.replace(file_name(folder, name), dump(name, contents))
     fs.sync_folder(inner)
-    if made:
-        fs.sync_folder(folder)
+    # Even where the inner one was there: whoever made it may have failed before this.
+    fs.sync_folder(folder)
 
 
 def read(fs: FileSystem, folder: str, name: str) -> bytes:

@@ -14,8 +14,7 @@ from racs_server.storage.stream import FOLDER, Stream
 from racs_server.values import AudioFormat
 
 NAME = "catalog.sqlite"
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS streams (
+_SCHEMA = """CREATE TABLE streams (
     serial INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     folder TEXT NOT NULL,
@@ -28,8 +27,7 @@ CREATE TABLE IF NOT EXISTS streams (
     appended INTEGER NOT NULL,
     expiry INTEGER NOT NULL,
     checksum INTEGER NOT NULL
-) STRICT
-"""
+) STRICT"""
 _VERSION = 2
 """Written into the database: one of another version is made anew."""
 _NOT_DAMAGED = {
@@ -82,11 +80,15 @@ class Catalog:
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
         [(version,)] = self._database.execute("PRAGMA user_version")
-        if version != _VERSION:
-            if self._database.execute("SELECT 1 FROM sqlite_master").fetchone():
-                raise ValueError(f"it has version {version}, known is {_VERSION}")
+        tables = self._database.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL")
+        schema = [sql for (sql,) in tables]
+        if not schema:
             self._database.execute(f"PRAGMA user_version = {_VERSION}")
-        self._database.execute(_SCHEMA)
+            self._database.execute(_SCHEMA)
+        elif version != _VERSION:
+            raise ValueError(f"it has version {version}, known is {_VERSION}")
+        elif schema != [_SCHEMA]:
+            raise ValueError("its table is not the one that was made")
         for (fault,) in self._database.execute("PRAGMA quick_check"):
             if fault != "ok":
                 raise ValueError(fault)

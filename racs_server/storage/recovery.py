@@ -344,7 +344,7 @@ class _Replay:
         self._report.dropped_frames += record.count
 
     def _is_on_disk(self, stream: Stream, record: Appended) -> bool:
-        if not stream.segments:
+        if not _begins_before(stream, record.position):
             return False
         segment = stream.segment_at(record.position)
         frame = stream.format.frame_bytes
@@ -367,7 +367,7 @@ class _Replay:
         """Put PCM that the log carries where it belongs."""
         assert stream.segments is not None
         frame = stream.format.frame_bytes
-        last = stream.segment_at(position) if stream.segments else None
+        last = stream.segment_at(position) if _begins_before(stream, position) else None
         if last is None or (position - last.first) * frame + len(pcm) > MAX_PCM:
             stream.segments.append(Segment.new(stream.folder, position, stream.format))
             stream.segments.sort(key=lambda s: s.first)
@@ -412,6 +412,12 @@ class _Replay:
         for piece in _pieces(segment, sums.covered, segment.covered):
             sums.extend(piece)
         segment.checksums = sums
+
+
+def _begins_before(stream: Stream, position: int) -> bool:
+    """Whether a segment can hold a sample frame: a power cut may have taken the first ones."""
+    segments = stream.segments or ()
+    return any(segment.first <= position for segment in segments[:1])
 
 
 def _pieces(segment: Segment, start: int, stop: int) -> Iterator[memoryview]:

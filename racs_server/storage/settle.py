@@ -97,12 +97,14 @@ class Settler:
         ------
         SyncFailedError
             The disk failed; the stream is poisoned.
+        StorageError
+            What describes the stream cannot be read or written.
         """
         with stream.io:
             with self._lock:
                 if stream.deleted:
                     return
-                stream.load_sessions(self._fs)
+                self._load_sessions(stream)
                 manifest, frames, ref = stream.manifest(), stream.frames, stream.ref
                 appended, expiry = stream.appended, stream.expiry
                 sums = [
@@ -170,6 +172,14 @@ class Settler:
         segment.write_header(covered, stream_id=stream.id, serial=stream.serial, ref=stream.ref)
         segment.file.sync()
         segment.suspect = False
+
+    def _load_sessions(self, stream: Stream) -> None:
+        try:
+            stream.load_sessions(self._fs)
+        except (OSError, ValueError) as error:
+            raise StorageError(
+                f"{stream.manifest_name} of stream {stream.id!r} cannot be read: {error}"
+            ) from error
 
     def _describe(self, stream: Stream, manifest: bytes, sums: list[tuple[str, bytes]]) -> None:
         try:

@@ -219,8 +219,9 @@ class Stream:
                 fs.remove(f"{self.folder}/{name}")
 
     def segment_at(self, frame: int) -> Segment:
-        """Return the segment that holds a sample frame, or that would."""
+        """Return the segment that holds a sample frame, or that would; none begins behind it."""
         assert self.segments
+        assert self.segments[0].first <= frame
         return self.segments[bisect_right(self.segments, frame, key=lambda s: s.first) - 1]
 
     def load_sessions(self, fs: FileSystem) -> list[Session]:

@@ -120,9 +120,21 @@ class Turns(Core):
             raise failures[0]
 
     def sessions(self, stream_id: str) -> list[Session]:
-        """Return a stream's sessions, with their wall-clock times, oldest first."""
+        """Return a stream's sessions, with their wall-clock times, oldest first.
+
+        Raises
+        ------
+        StreamError
+            There is no such stream.
+        StorageError
+            Its ``stream.json`` cannot be read.
+        """
         with self._lock:
-            return list(self._find(stream_id).load_sessions(self._fs))
+            stream = self._find(stream_id)
+            try:
+                return list(stream.load_sessions(self._fs))
+            except (OSError, ValueError) as error:
+                raise disk_error(f"the sessions of {stream_id!r} are unknown", error) from error
 
     def _begin_close(self, stream: Stream) -> None:
         assert stream.opening is not None

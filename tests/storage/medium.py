@@ -9,7 +9,7 @@ SECTOR = 512
 class FileNode:
     """A file's bytes, as readers see them and as they are on the medium."""
 
-    def __init__(self, data: bytes = b"") -> None:
+    def __init__(self, data: bytes | bytearray = b"") -> None:
         self.data = bytearray(data)
         self.medium = bytearray(data)
         self._pending: list[tuple[int, bytes] | int] = []
@@ -51,7 +51,9 @@ class FileNode:
 
 def _any(rng: random.Random, keep: str, total: int) -> int:
     """Return how many of a number of writes survive."""
-    return {"all": total, "none": 0, "some": rng.choice((0, total, rng.randint(0, total)))}[keep]
+    if keep in {"all", "none"}:
+        return total if keep == "all" else 0
+    return rng.choice((0, total, rng.randint(0, total)))
 
 
 def _put(target: bytearray, offset: int, data: bytes) -> None:
@@ -80,6 +82,14 @@ class FolderNode:
     def __init__(self) -> None:
         self.names: dict[str, FileNode | FolderNode] = {}
         self.medium: dict[str, FileNode | FolderNode] = {}
+
+    def copy(self) -> "FolderNode":
+        """Return the same names with the same bytes, all on the medium."""
+        other = FolderNode()
+        for name, node in self.names.items():
+            other.names[name] = node.copy() if isinstance(node, FolderNode) else FileNode(node.data)
+        other.medium = dict(other.names)
+        return other
 
     def crash(self, rng: random.Random, keep: str) -> None:
         """Go back to the names that are on the medium, and to what is behind them."""
@@ -118,15 +128,22 @@ class Journal:
             _commit(change)
 
     def crash(self, rng: random.Random, keep: str) -> None:
-        """Put some first part of each folder's changes on the medium, and forget the rest."""
-        torn: set[FolderNode] = set()
+        """Put some of the changes on the medium, and forget the rest.
+
+        ``some`` is some first part of each folder's changes, as a file system with a journal keeps
+        them; ``any`` is whatever the names allow: a change survives unless one of the same name
+        before it was lost.
+        """
+        lost: set[FolderNode | tuple[FolderNode, str]] = set()
         for change in self._changes:
-            folders = {folder for folder, _, _ in change}
-            kept = keep == "all" or (keep == "some" and rng.random() < 0.7)
-            if kept and not folders & torn:
+            touched: set[FolderNode | tuple[FolderNode, str]] = {
+                (folder, name) if keep == "any" else folder for folder, name, _ in change
+            }
+            kept = keep == "all" or (keep in {"some", "any"} and rng.random() < 0.7)
+            if kept and not touched & lost:
                 _commit(change)
             else:
-                torn |= folders
+                lost |= touched
         self._changes.clear()
 
 

@@ -5,7 +5,8 @@ What it promises is what `racs_server.storage.fs` promises, and no more:
 - The bytes of a file are on the medium once the file has been synced; until then each 512-byte
   sector is there as it was after any one of its writes, or not at all.
 - A name that was made, moved or removed is on the medium once a folder that it touches has been
-  synced; until then a crash keeps some first part of each folder's changes. A move is one change.
+  synced; until then a crash keeps some of the changes: a first part of each folder's, or any. A
+  move is one change.
 - A sync that fails throws its writes away as far as the medium goes: the next sync of the file has
   nothing to do and succeeds, as on Linux, while readers still see what was written.
 - The database loses nothing that was committed.
@@ -140,10 +141,14 @@ class Database(sqlite3.Connection):
     def close(self) -> None:
         if self.disk.connection is self:
             self.rollback()
-            self.node.data = bytearray(self.serialize())
-            self.node.medium = bytearray(self.node.data)
+            self.store()
             self.disk.connection = None
         super().close()
+
+    def store(self) -> None:
+        """Put the committed state into the disk's file."""
+        self.node.data = bytearray(self.serialize())
+        self.node.medium = bytearray(self.node.data)
 
 
 class SimulatedDisk:
@@ -151,12 +156,12 @@ class SimulatedDisk:
 
     Attributes
     ----------
-    operations
-        What was done since the last crash or kill.
+    operations, done
+        What was done since the last crash or kill; and how many operations since the beginning.
     faults, fault_hits
         What fails, and how often something has failed.
-    halt_in
-        After how many operations the process ends, or None.
+    halt_in, halted_at
+        After how many operations the process ends, or None; and the one that it has ended at.
     capacity
         How many bytes all files together may have, or None.
     hook
@@ -172,12 +177,14 @@ class SimulatedDisk:
         self._mutex = RLock()
         self.connection: Database | None = None
         self.operations: list[Operation] = []
+        self.done = 0
         self.faults: list[Fault] = []
         self.halt_in: int | None = None
         self.capacity: int | None = None
         self.hook: Callable[[Operation], None] | None = None
         self.open_files = 0
         self.fault_hits = 0
+        self.halted_at: Operation | None = None
 
     def __repr__(self) -> str:
         return f"<SimulatedDisk {len(self.operations)} operations, {self._journal!r}>"
@@ -190,6 +197,7 @@ class SimulatedDisk:
             self.connection.close()
         self._locked = False
         self.hook, self.halt_in, self.capacity, self.open_files = None, None, None, 0
+        self.halted_at = None
         self.faults.clear()
         self.operations.clear()
 
@@ -201,11 +209,12 @@ class SimulatedDisk:
         seed
             Decides what survives of what was not synced.
         keep
-            ``none``, ``all`` or ``some`` of it; None lets the seed decide.
+            ``none``, ``all``, ``some`` or ``any`` of it, see `Journal.crash`; None lets the seed
+            decide.
         """
         self.kill()
         rng = random.Random(seed)
-        keep = keep or rng.choice(("none", "all", "some", "some"))
+        keep = keep or rng.choice(("none", "all", "some", "any"))
         self._journal.crash(rng, keep)
         self._root.crash(rng, keep)
 
@@ -224,6 +233,26 @@ class SimulatedDisk:
     def contents(self) -> dict[str, bytes]:
         """Return all files but the database: names and bytes."""
         return dict(self._walk(self._root, ""))
+
+    def sizes(self) -> dict[str, int]:
+        """Return all files, the database as well: names and bytes."""
+        sizes = {name: len(contents) for name, contents in self.contents().items()}
+        for name, node in self._root.names.items():
+            if isinstance(node, FileNode):
+                sizes[name] = len(node.data)
+        return sizes
+
+    def used(self) -> int:
+        """Return how many bytes all files but the database have."""
+        return sum(map(len, self.contents().values()))
+
+    def copy(self) -> "SimulatedDisk":
+        """Return another disk with all that a kill would leave now."""
+        if self.connection is not None:
+            self.connection.store()
+        other = SimulatedDisk()
+        other._root = self._root.copy()
+        return other
 
     def _walk(self, folder: FolderNode, path: str) -> Iterator[tuple[str, bytes]]:
         for name, node in sorted(folder.names.items()):
@@ -251,8 +280,10 @@ class SimulatedDisk:
                     return Halted(), 0
                 self.halt_in -= 1
                 if not self.halt_in:
+                    self.halted_at = operation
                     return Halted(), len(self.operations) % 3 * 100
             self.operations.append(operation)
+            self.done += 1
             for fault in self.faults:
                 if fault.hits(operation):
                     self.fault_hits += 1
@@ -282,7 +313,7 @@ class SimulatedDisk:
     def _room(self) -> int | None:
         if self.capacity is None:
             return None
-        return max(0, self.capacity - sum(map(len, self.contents().values())))
+        return max(0, self.capacity - self.used())
 
     # ------------------------------------------------------------------ FileSystem
 

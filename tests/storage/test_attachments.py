@@ -6,7 +6,7 @@ from crc32c import crc32c
 from racs_server.errors import DamageError, LimitError, RequestError, StorageError, StreamError
 from racs_server.storage import MAX_ATTACHMENT
 from racs_server.storage.stream import folder_name
-from tests.storage.helpers import MONO, archived, files, noise, start
+from tests.storage.helpers import MONO, archived, files, make_open, noise, send, start
 from tests.storage.simulated import Fault, SimulatedDisk
 
 
@@ -112,3 +112,31 @@ def test_they_go_with_their_stream() -> None:
     assert [name for name in files(disk) if "attachments" in name] == []
     store.create("a", MONO)
     assert store.attachments("a") == []
+
+
+def test_a_second_attempt_makes_durable_what_the_first_has_begun() -> None:
+    disk = SimulatedDisk()
+    store = start(disk)
+    store.create("a", MONO)
+    archived(store, "a", noise(100))
+    disk.faults.append(Fault("sync_folder", "/attachments"))
+    with pytest.raises(StorageError, match="not attached"):
+        store.attach("a", "notes", b"first")
+    store.attach("a", "notes", b"second")
+    disk.crash(keep="none")
+    assert start(disk).attachment("a", "notes") == b"second"
+
+
+def test_what_attaching_settles_is_known_without_the_log() -> None:
+    disk = SimulatedDisk()
+    store = start(disk)
+    make_open(store, "a")
+    store.upkeep.checkpoint()
+    disk.faults.append(Fault("write", "log/"))
+    with pytest.raises(StorageError, match="commit log"):
+        send(store, "a", noise(100))
+    store.attach("a", "notes", b"abc")
+    disk.crash(keep="none")
+    store = start(disk)
+    assert store.info("a").size == 100
+    assert len(store.sessions("a")) == 1

@@ -18,7 +18,7 @@ from tests.storage.helpers import (
     send,
     start,
 )
-from tests.storage.simulated import SimulatedDisk
+from tests.storage.simulated import Fault, SimulatedDisk
 
 HEADER = 1024
 
@@ -312,3 +312,30 @@ def test_folders_that_belong_to_no_stream_are_moved_out_of_the_way() -> None:
 def test_an_unknown_stream_is_not_damaged_but_unknown() -> None:
     with pytest.raises(StreamError):
         start().plan("a", 0, 1)
+
+
+def test_a_stream_json_that_cannot_be_read_is_told_by_all_that_need_it() -> None:
+    disk = stopped_archive("a", "b")
+    store = start(disk)
+    store.expire("a", 3600)
+    store.expire("b", 3600)
+    disk.faults.append(Fault("read", file_of("a", "stream.json"), times=3))
+    for call in (store.upkeep.checkpoint, lambda: store.sessions("a")):
+        with pytest.raises(StorageError, match="'a'"):
+            call()
+    with pytest.raises(StorageError, match="'a'"):
+        store.attach("a", "notes", b"abc")
+    store.upkeep.checkpoint()
+    disk.crash(keep="none")
+    assert [start(disk).seconds_left("a")] == [3600]
+
+
+def test_a_rotten_table_of_the_catalogue_is_found_out() -> None:
+    disk = stopped_archive("a")
+    place = bytes(disk.read(CATALOG)).index(b"serial INTEGER")
+    disk.flip(CATALOG, place)
+    store = start(disk)
+    assert store.report.notes == [
+        "the catalogue was made anew (its table is not the one that was made)"
+    ]
+    assert read(store, "a") == noise(4 * BLOCK, 0)

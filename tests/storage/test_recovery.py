@@ -6,6 +6,7 @@ import pytest
 
 from racs_server.errors import StorageError
 from racs_server.storage import Durability
+from racs_server.storage.stream import folder_name
 from tests.storage.helpers import (
     STEREO,
     archived,
@@ -171,3 +172,21 @@ def test_a_full_disk_at_recovery_ends_the_start_and_loses_nothing() -> None:
     with pytest.raises(StorageError, match="No space left"):
         start(disk)
     assert read(start(disk), "a") == noise(100)
+
+
+@pytest.mark.parametrize("durability", Durability)
+def test_a_power_cut_that_takes_the_name_of_the_first_segment_alone(durability: Durability) -> None:
+    disk = SimulatedDisk()
+    store = start(disk, durability=durability, segment_bytes=100)
+    make_open(store, "a")
+    for number in range(3):
+        send(store, "a", noise(100, number))
+    store.upkeep.sync_log()
+    disk.kill()
+    disk.remove(f"{folder_name('a')}/{0:020d}.wav")
+    store = start(disk, durability=durability)
+    if durability is Durability.ALWAYS:
+        assert read(store, "a") == b"".join(noise(100, number) for number in range(3))
+    else:
+        assert store.info("a").size == 0
+        assert "stream 'a' ends at sample frame 0" in str(store.report)
