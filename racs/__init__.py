@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from racs.errors import RacsTimeout as RacsTimeout
     from racs.errors import RacsTypeError as RacsTypeError
     from racs.errors import RacsValueError as RacsValueError
+    from racs.live import LiveBlock as LiveBlock
+    from racs.live import StreamEvent as StreamEvent
     from racs.pipeline import Pipeline as Pipeline
     from racs.stream import StreamBuilder as StreamBuilder
 
 _HOMES = {
     "AsyncRacs": "racs.aio",
     "AsyncStreamBuilder": "racs.aio",
+    "LiveBlock": "racs.live",
     "Pipeline": "racs.pipeline",
     "Racs": "racs.client",
     "RacsClosed": "racs.errors",
@@ -38,11 +41,13 @@ _HOMES = {
     "RacsTypeError": "racs.errors",
     "RacsValueError": "racs.errors",
     "StreamBuilder": "racs.stream",
+    "StreamEvent": "racs.live",
 }
 
 __all__ = [
     "AsyncRacs",
     "AsyncStreamBuilder",
+    "LiveBlock",
     "Pipeline",
     "Racs",
     "RacsClosed",
@@ -55,6 +60,7 @@ __all__ = [
     "RacsTypeError",
     "RacsValueError",
     "StreamBuilder",
+    "StreamEvent",
 ]
 
 

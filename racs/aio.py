@@ -19,6 +19,15 @@ from numpy.typing import NDArray
 from racs.client import NO_DATA, Client, Missing
 from racs.connection import Connection
 from racs.extract import DEFAULT_BLOCK, Range, begin, checked_range
+from racs.live import (
+    Follower,
+    LiveBlock,
+    StreamEvent,
+    Subscriber,
+    follow_command,
+    subscribe_command,
+)
+from racs.live import begin as begin_feed
 from racs.pipeline import Pipeline
 from racs.pool import Pool
 from racs.script import END, Blocking, Happens, Pull, Script, Step
@@ -163,6 +172,36 @@ class AsyncRacs(Client):
             self._pool.give_back(reader.connection, error)
             raise
         self._pool.give_back(reader.connection)
+
+    def follow(
+        self,
+        stream_id: str,
+        frm: datetime | int | float | None = None,
+        *,
+        until_closed: bool = False,
+    ) -> AsyncGenerator[LiveBlock, None]:
+        """Get a stream's audio as it comes; see `racs.Racs.follow`.
+
+        Who gives the iterator up closes it, as that of `extract_blocks`.
+        """
+        text = follow_command(stream_id, frm)
+        return self._feed(text, lambda connection: Follower(connection, until_closed=until_closed))
+
+    def subscribe(
+        self, pattern: str = "*", since: int | None = None
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """Get told what happens to streams; see `racs.Racs.subscribe`."""
+        return self._feed(subscribe_command(pattern, since), Subscriber)
+
+    async def _feed(
+        self, text: str, reader: Callable[[Connection], Follower | Subscriber]
+    ) -> AsyncGenerator[Any, None]:
+        feed = reader(await run_async(begin_feed(self._pool, text)))
+        try:
+            while (item := await run_async(feed.next())) is not None:
+                yield item
+        finally:
+            self._pool.give_back(feed.connection, own=True)
 
     @overload
     def stream(self, stream_id: str, chunk_size: int = ...) -> "AsyncStreamBuilder": ...

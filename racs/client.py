@@ -19,6 +19,15 @@ from racs.commands import checked_int, checked_text, command, may_change_mode
 from racs.connection import Connection, connect
 from racs.errors import RacsTypeError, RacsValueError
 from racs.extract import DEFAULT_BLOCK, Range, begin, checked_range
+from racs.live import (
+    Follower,
+    LiveBlock,
+    StreamEvent,
+    Subscriber,
+    follow_command,
+    subscribe_command,
+)
+from racs.live import begin as begin_feed
 from racs.pipeline import Pipeline
 from racs.pool import Pool, PoolStatistics
 from racs.script import Script, run
@@ -291,6 +300,80 @@ class Racs(Client):
             self._pool.give_back(reader.connection, error)
             raise
         self._pool.give_back(reader.connection)
+
+    def follow(
+        self,
+        stream_id: str,
+        frm: datetime | int | float | None = None,
+        *,
+        until_closed: bool = False,
+    ) -> Iterator[LiveBlock]:
+        """Get a stream's audio as it comes, and first what it has from a time on.
+
+        Parameters
+        ----------
+        stream_id
+            Which stream.
+        frm
+            The time of the first sample frame: a datetime with a time zone, an int (ms since the
+            epoch), or a float (seconds after the stream's first one). None: what comes from now on.
+        until_closed
+            Whether to end when the stream is closed; else the feed waits for its next session.
+
+        Yields
+        ------
+        LiveBlock
+            Its first sample frame, and its samples. Blocks join without overlap; and without a gap,
+            as long as the caller is not ten seconds behind: then ``missed`` says what was left out.
+
+        Raises
+        ------
+        RacsValueError, RacsTypeError
+            An argument is wrong; at once.
+        RacsServerError
+            There is no such stream, it was deleted, or it is damaged.
+        RacsConnectionError
+            The server cannot be reached, or the connection broke.
+
+        The feed begins when the first block is asked for. An iterator that is given up has its
+        connection closed, when it is closed or forgotten.
+        """
+        text = follow_command(stream_id, frm)
+        return self._feed(text, lambda connection: Follower(connection, until_closed=until_closed))
+
+    def subscribe(self, pattern: str = "*", since: int | None = None) -> Iterator[StreamEvent]:
+        """Get told what happens to streams, as it happens.
+
+        Parameters
+        ----------
+        pattern
+            Of the streams' ids, as for `Pipeline.list`.
+        since
+            The number of the last event that is known: what has happened since comes first.
+
+        Yields
+        ------
+        StreamEvent
+            In order; the first is ``ready``: what happens from then on will be told. One of the
+            kind ``missed`` says that some are lost: the caller was too slow, or the server began
+            anew.
+
+        Raises
+        ------
+        RacsException
+            As `follow`.
+        """
+        return self._feed(subscribe_command(pattern, since), Subscriber)
+
+    def _feed(
+        self, text: str, reader: Callable[[Connection], Follower | Subscriber]
+    ) -> Iterator[Any]:
+        feed = reader(run(begin_feed(self._pool, text)))
+        try:
+            while (item := run(feed.next())) is not None:
+                yield item
+        finally:
+            self._pool.give_back(feed.connection, own=True)
 
     @overload
     def stream(self, stream_id: str, chunk_size: int = ...) -> StreamBuilder: ...

@@ -112,6 +112,12 @@ class Connection:
         poll.register(self._socket, select.POLLIN)
         return bool(poll.poll(0))
 
+    def wait_for_ever(self) -> None:
+        """Have no time limit for what the server sends: a feed may be silent for days."""
+        self._timeout = None
+        if self._socket.gettimeout():
+            self._socket.settimeout(None)
+
     def close(self) -> None:
         """Close the socket; whatever is still due is given up."""
         self._broken = True

@@ -244,7 +244,7 @@ class Pool:
         RacsClosed
             The pool was closed.
         """
-        connection = yield from (self._make_own() if own else self.take())
+        connection = yield from (self.take_own() if own else self.take())
         try:
             result = yield from script(connection)
         except BaseException as error:
@@ -283,7 +283,8 @@ class Pool:
         good = error is None or isinstance(error, RacsServerError)
         self._release(connection, usable=good and connection.clean)
 
-    def _make_own(self) -> Script[Connection]:
+    def take_own(self) -> Script[Connection]:
+        """Script: return a new connection beside the pool, to be given back as `own`; see `use`."""
         self._refuse_closed(self._slots.closed)
         connection: Connection = yield Blocking(self._connect)
         with self._lock:

@@ -15,8 +15,9 @@ import trio
 from racs_server.commands import Executor
 from racs_server.config import Settings
 from racs_server.errors import StorageError
-from racs_server.net import GroupCommit, Server, Services
+from racs_server.net import Bus, GroupCommit, Server, Services
 from racs_server.storage import Disk, Durability, Store, StoreOptions
+from racs_server.values import StreamEvent
 
 logger = logging.getLogger(__name__)
 
@@ -57,15 +58,16 @@ async def run(settings: Settings, announce: Callable[[str], None]) -> None:
         At the end something could not be put on the disk.
     """
     raise_file_limit()
-    store = await trio.to_thread.run_sync(open_store, settings)
+    bus = Bus(SystemClock().wall_ms())
+    store = await trio.to_thread.run_sync(open_store, settings, bus.notify)
     try:
-        await _serve(settings, store, announce)
+        await _serve(settings, store, bus, announce)
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(store.close)
 
 
-def open_store(settings: Settings) -> Store:
+def open_store(settings: Settings, notify: Callable[[StreamEvent], object] | None = None) -> Store:
     """Open the store that the settings describe; blocks while it recovers."""
     options = StoreOptions(
         durability=Durability(settings.durability),
@@ -75,20 +77,24 @@ def open_store(settings: Settings) -> Store:
         lease=settings.lease,
         sync_threads=_SYNC_THREADS,
     )
-    return Store(Disk(settings.data_dir), SystemClock(), options)
+    return Store(Disk(settings.data_dir), SystemClock(), options, notify)
 
 
-async def _serve(settings: Settings, store: Store, announce: Callable[[str], None]) -> None:
+async def _serve(
+    settings: Settings, store: Store, bus: Bus, announce: Callable[[str], None]
+) -> None:
     ending = trio.Event()
     executor = Executor(store, ending.set, spool=settings.max_spool)
     commit = GroupCommit(store)
-    services = Services(store, executor, commit, settings, trio.CapacityLimiter(_READERS))
+    reading = trio.CapacityLimiter(_READERS)
+    services = Services(store, executor, commit, settings, reading, bus)
     server = await Server(services).listen()
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             for task in (_sync, _checkpoint, lapse):
                 nursery.start_soon(task, store, settings)
             nursery.start_soon(expire, store)
+            nursery.start_soon(bus.run)
             nursery.start_soon(commit.run)
             nursery.start_soon(commit.make_room)
             nursery.start_soon(_watch_signals, signals, ending)

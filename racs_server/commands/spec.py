@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from racs.wire import Vector
-from racs_server.values import AppendTo, AttachTo, AudioPlan, EncodedPlan
+from racs_server.values import AppendTo, AttachTo, AudioPlan, EncodedPlan, Follow, Subscribe
 
 Value = (
     None
@@ -32,11 +32,14 @@ Value = (
     | EncodedPlan
     | AppendTo
     | AttachTo
+    | Follow
+    | Subscribe
 )
 """What a command can result in.
 
 An `AudioPlan` stands for the samples that it describes, an `EncodedPlan` for the bytes of its file,
-an `AppendTo` for the append mode that its length is the first reply of.
+an `AppendTo` for the append mode that its length is the first reply of, a `Follow` and a
+`Subscribe` for a feed.
 """
 
 Handler = Callable[..., Value]

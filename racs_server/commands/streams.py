@@ -15,6 +15,12 @@ from racs_server.values import (
 )
 
 STREAM_ID = Param("stream_id", Kind.STRING, "The stream's id.")
+PATTERN = Param(
+    "pattern",
+    Kind.STRING,
+    "* stands for any text, ? for one character, [a-z] for one of a set, [!a-z] for one that is"
+    " not; letter case counts.",
+)
 
 ATTRIBUTES: dict[str, Callable[[StreamInfo], int]] = {
     "sample_rate": lambda info: info.format.sample_rate,
@@ -96,14 +102,7 @@ SPECS = (
         example="LIST 'birds/2025-*'",
         overloads=(
             Overload(
-                (
-                    Param(
-                        "pattern",
-                        Kind.STRING,
-                        "* stands for any text, ? for one character, [a-z] for one of a set,"
-                        " [!a-z] for one that is not; letter case counts.",
-                    ),
-                ),
+                (PATTERN,),
                 list_streams,
             ),
         ),

@@ -7,6 +7,7 @@ from racs_server.commands import (
     encode,
     extract,
     lifetime,
+    live,
     manual,
     measure,
     process,
@@ -24,6 +25,7 @@ TABLE = CommandTable(
         *measure.SPECS,
         *encode.SPECS,
         *attach.SPECS,
+        *live.SPECS,
         *admin.SPECS,
         *manual.SPECS,
     )

@@ -20,6 +20,7 @@ from functools import partial
 from typing import TypeVar
 
 import msgspec
+import outcome
 import trio
 
 from racs.wire import (
@@ -38,11 +39,13 @@ from racs_server.commands import Executor
 from racs_server.config import Settings
 from racs_server.errors import RacsError, StorageError
 from racs_server.net.append import Appending
+from racs_server.net.bus import Bus
 from racs_server.net.commit import GroupCommit
+from racs_server.net.feeds import Feed, Following, Subscription
 from racs_server.net.replies import BrokenReply, LongReplies
 from racs_server.net.transport import Transport
 from racs_server.storage import MAX_ATTACHMENT, Store
-from racs_server.values import AppendTo, AttachTo, AudioPlan, EncodedPlan
+from racs_server.values import AppendTo, AttachTo, AudioPlan, EncodedPlan, Follow, Subscribe
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -66,6 +69,7 @@ class Services(msgspec.Struct, frozen=True):
     commit: GroupCommit
     settings: Settings
     reading: trio.CapacityLimiter
+    bus: Bus
 
     @property
     def limits(self) -> Limits:
@@ -97,6 +101,8 @@ class Connection:
         self._store = services.store
         self._executor = services.executor
         self._commit = services.commit
+        self._bus = services.bus
+        self._reading = services.reading
         self._settings = services.settings
         self._long = LongReplies(services.store, services.reading, services.settings.data_dir)
         self._wire = ServerConnection(services.limits)
@@ -109,6 +115,8 @@ class Connection:
         self._acknowledged: list[int] = []
         self._appending: Appending | None = None
         self._attaching: AttachTo | None = None
+        self._feed: Feed | None = None
+        self._feed_ended = False
 
     def __repr__(self) -> str:
         return f"<Connection {self.number}{' ending' if self._ending else ''}>"
@@ -116,7 +124,9 @@ class Connection:
     def end(self) -> None:
         """Finish the request under way, if any, and close."""
         self._ending = True
-        if self._receiving:
+        if self._feed is not None:
+            self._feed.stop()
+        elif self._receiving:
             self._scope.cancel()
 
     def check(self, now: float) -> None:
@@ -147,8 +157,8 @@ class Connection:
             count = await self._receive()
             if count is not None:
                 self._wire.received(count)
-                if not count:
-                    return
+            if self._wire.ended:
+                return
             try:
                 await self._answer_all()
             except FramingLost as error:
@@ -186,6 +196,7 @@ class Connection:
                 await self._flush()
                 await trio.lowlevel.checkpoint()
             self._began = None
+            after_feed, self._feed_ended = self._feed_ended, False
             if self._appending is not None:
                 await self._continue(self._appending, partial(self._appending.take, event))
             elif isinstance(event, AudioFrames):
@@ -194,7 +205,7 @@ class Connection:
                 await self._attach(self._attaching, event.payload)
             elif isinstance(event, Command):
                 await self._execute(event.text)
-            elif isinstance(event, EndOfStream):
+            elif isinstance(event, EndOfStream) and not after_feed:
                 self._replies.append(encode_error("an empty message: expected a command or audio"))
             elif isinstance(event, Rejected):
                 self._attaching = None
@@ -257,6 +268,12 @@ class Connection:
                 await self._flush()
                 await self._long.send_encoded(value, self._send)
                 return
+            if isinstance(value, Follow):
+                await self._run_feed(Following(value, self._bus, self._store, self._reading))
+                value = None
+            if isinstance(value, Subscribe):
+                await self._run_feed(Subscription(value, self._bus))
+                value = None
             if isinstance(value, AppendTo):
                 self._appending = Appending(value, self._store, self._commit)
                 value = value.frames
@@ -274,6 +291,29 @@ class Connection:
         else:
             self._acknowledged.append(len(self._replies))
             self._replies.append(reply)
+
+    async def _run_feed(self, feed: Feed) -> None:
+        """Feed the client until it sends anything, or leaves."""
+        await self._flush()
+        self._feed = feed
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._end_feed, feed)
+                result = await outcome.acapture(feed.run, self._send)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._feed, self._feed_ended = None, True
+        result.unwrap()
+
+    async def _end_feed(self, feed: Feed) -> None:
+        """Stop a feed as soon as the client has sent something; what it is, is looked at then."""
+        if self._wire.partial is None:
+            buffer = self._wire.get_buffer()
+            try:
+                self._wire.received(await self._transport.receive_into(buffer))
+            except _LEFT:
+                self._wire.received(0)
+        feed.stop()
 
     def _mistake(self, error: Exception, what: str) -> bytes:
         """Return the reply for a mistake of this program, and log it: the client lives on."""

@@ -10,6 +10,7 @@ Invariants
 
 import sqlite3
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from enum import StrEnum
 from typing import Protocol
@@ -30,6 +31,7 @@ from racs_server.storage.recovery import RecoveryReport, recover
 from racs_server.storage.settle import Settler
 from racs_server.storage.stream import Stream
 from racs_server.storage.upkeep import Upkeep, disk_error
+from racs_server.values import Kind, StreamEvent
 
 
 class Durability(StrEnum):
@@ -80,8 +82,15 @@ class Clock(Protocol):
 class Core:
     """An open data folder; see `racs_server.storage.store.Store`, which is made of this."""
 
-    def __init__(self, fs: FileSystem, clock: Clock, options: StoreOptions | None = None) -> None:
+    def __init__(
+        self,
+        fs: FileSystem,
+        clock: Clock,
+        options: StoreOptions | None = None,
+        notify: Callable[[StreamEvent], object] | None = None,
+    ) -> None:
         self.options = options or StoreOptions()
+        self._notify = notify or _unheard
         self._fs = fs
         self._clock = clock
         self._lock = threading.RLock()
@@ -128,6 +137,11 @@ class Core:
             raise StreamError(f"there is no stream {stream_id!r}: CREATE it, or LIST what there is")
         return stream
 
+    def _tell(self, kind: Kind, stream: Stream) -> None:
+        """Tell that something other than audio happened to a stream."""
+        frames = stream.frames
+        self._notify(StreamEvent(kind, stream.id, self._clock.wall_ms(), frames, frames))
+
     def _log_room(self, payload: bytes) -> None:
         self.upkeep.check()
         self._log.room(records.RECORD_HEAD + len(payload))
@@ -135,3 +149,7 @@ class Core:
     def _add_record(self, type_: int, payload: bytes) -> None:
         self._log_room(payload)
         self._log.add(type_, payload)
+
+
+def _unheard(_: StreamEvent) -> None:
+    """Stand in for a listener where nobody listens."""

@@ -19,7 +19,7 @@ from racs_server.storage.expiry import check_expiry, is_due, seconds_left
 from racs_server.storage.recovery import move_to_lost
 from racs_server.storage.stream import TRASH, Stream, check_format, check_id, folder_name
 from racs_server.storage.upkeep import disk_error
-from racs_server.values import AudioFormat
+from racs_server.values import AudioFormat, Kind
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ class Lives(Core):
             self._last_serial = serial
             self._by_id[stream_id] = self._by_hash[hash_] = stream
             self.upkeep.touched(stream)
+            self._tell(Kind.CREATED, stream)
 
     def delete(self, stream_id: str) -> None:
         """Remove a closed stream for good; blocks while its files are removed.
@@ -88,7 +89,7 @@ class Lives(Core):
         """
         with self._lock:
             stream = self._find(stream_id)
-        self._delete(stream, lambda: True)
+        self._delete(stream, lambda: True, Kind.DELETED)
 
     def expire(self, stream_id: str, seconds: int) -> None:
         """Give a stream a time to live: from its last append on, or from its creation without one.
@@ -136,7 +137,7 @@ class Lives(Core):
         gone = []
         for stream in due:
             try:
-                if self._delete(stream, partial(self._is_due, stream)):
+                if self._delete(stream, partial(self._is_due, stream), Kind.EXPIRED):
                     logger.info("%r: its time to live is over: deleted", stream.id)
                     gone.append(stream.id)
             except StorageError as error:
@@ -146,7 +147,7 @@ class Lives(Core):
     def _is_due(self, stream: Stream) -> bool:
         return is_due(stream, self._clock.wall_ms())
 
-    def _delete(self, stream: Stream, wanted: Callable[[], bool]) -> bool:
+    def _delete(self, stream: Stream, wanted: Callable[[], bool], kind: Kind) -> bool:
         """Delete a stream if that is still wanted when nothing can come between; say whether."""
         with stream.io:
             with self._lock:
@@ -162,6 +163,7 @@ class Lives(Core):
                 del self._by_id[stream.id], self._by_hash[stream_hash(stream.id)]
                 self.upkeep.removed(stream)
                 self._mortals.note(stream)
+                self._tell(kind, stream)
             try:
                 self._fs.remove_tree(trash)
             except OSError as error:

@@ -24,7 +24,7 @@ from racs_server.storage.reading import known_damage, read_plan
 from racs_server.storage.stream import Stream
 from racs_server.storage.turns import Turns
 from racs_server.storage.upkeep import disk_error
-from racs_server.values import StreamInfo, StreamRange
+from racs_server.values import Kind, StreamEvent, StreamInfo, StreamRange
 
 
 class Store(Lives, Turns, Attaching):
@@ -40,6 +40,9 @@ class Store(Lives, Turns, Attaching):
         The time.
     options
         Settings.
+    notify
+        Is told what happens to streams, from any thread and with locks held: it must return at
+        once, and not come back to the store.
 
     Attributes
     ----------
@@ -102,6 +105,9 @@ class Store(Lives, Turns, Attaching):
                 if take.size:
                     self.upkeep.written(take.stream)
                     total += take.size
+                    stop = take.stream.frames
+                    start = stop - take.size // take.stream.format.frame_bytes
+                    self._notify(StreamEvent(Kind.APPENDED, take.stream.id, now, start, stop))
             self._appended_bytes += total
             return total
 

@@ -14,6 +14,7 @@ from racs_server.storage import records
 from racs_server.storage.core import Core
 from racs_server.storage.stream import Opening, Session, Stream
 from racs_server.storage.upkeep import disk_error
+from racs_server.values import Kind
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Turns(Core):
                 stream.poisoned, stream.wants_segment = None, True
             stream.opening = Opening(self._clock.monotonic())
             self._open.add(stream)
+            self._tell(Kind.OPENED, stream)
 
     def close_stream(self, stream_id: str) -> None:
         """End a stream's session; blocks until all of it is on the medium.
@@ -164,3 +166,4 @@ class Turns(Core):
                 stream.opening = None
                 self._open.discard(stream)
                 self.upkeep.touched(stream)
+                self._tell(Kind.CLOSED, stream)

@@ -4,6 +4,7 @@ Time is exact everywhere: instants are whole nanoseconds since the Unix epoch (U
 frame *i* of a stream is at ``ref + i * 1000 / rate`` milliseconds. No float takes part.
 """
 
+from racs_server.values.events import Follow, Kind, StreamEvent, Subscribe
 from racs_server.values.formats import BIT_DEPTHS, MAX_CHANNELS, MAX_RATE, MIN_RATE, AudioFormat
 from racs_server.values.plans import AudioPlan, EncodedPlan, StreamRange
 from racs_server.values.streams import AppendTo, AttachTo, StreamInfo
@@ -27,8 +28,12 @@ __all__ = [
     "AudioFormat",
     "AudioPlan",
     "EncodedPlan",
+    "Follow",
+    "Kind",
+    "StreamEvent",
     "StreamInfo",
     "StreamRange",
+    "Subscribe",
     "TimeRange",
     "format_instant",
     "seconds_to_frames",

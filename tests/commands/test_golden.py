@@ -10,7 +10,7 @@ from enum import Enum
 from racs.wire import Vector, encode_reply
 from racs_server.commands import Executor, Value, iter_blocks
 from racs_server.errors import RacsError
-from racs_server.values import AppendTo, AttachTo, AudioPlan, EncodedPlan
+from racs_server.values import AppendTo, AttachTo, AudioPlan, EncodedPlan, Follow, Subscribe
 from tests.commands.memory_store import MemoryStore
 from tests.commands.results import file_bytes
 
@@ -139,7 +139,7 @@ EXCHANGES: tuple[tuple[str, bytes | Value | Outcome], ...] = (
 def encoded(value: bytes | Value) -> bytes:
     if isinstance(value, bytes):
         return len(value).to_bytes(8, "little") + value
-    assert not isinstance(value, AudioPlan | EncodedPlan | AppendTo | AttachTo)
+    assert not isinstance(value, AudioPlan | EncodedPlan | AppendTo | AttachTo | Follow | Subscribe)
     return encode_reply(value)
 
 

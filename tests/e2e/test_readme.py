@@ -62,5 +62,12 @@ def test_the_examples_of_processing_and_of_the_async_client(
     assert capsys.readouterr().out == "32000\n"
 
 
+def test_the_example_of_listening(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+    run("send", daemon)
+    capsys.readouterr()
+    run("live", daemon)
+    assert capsys.readouterr().out == "72000\nready\n"
+
+
 def test_the_reference_is_current() -> None:
     assert current(TEXT) == TEXT, "run: python -m scripts.reference"

@@ -11,7 +11,7 @@ from racs.wire.replies import ReplyError
 from racs_server.app import open_store
 from racs_server.commands import Executor
 from racs_server.config import Settings
-from racs_server.net import Connection, GroupCommit, Services
+from racs_server.net import Bus, Connection, GroupCommit, Services
 from racs_server.storage import Store
 
 
@@ -101,7 +101,8 @@ def store(settings: Settings) -> Iterator[Store]:
 def services(store: Store, settings: Settings) -> Services:
     ending = trio.Event()
     executor = Executor(store, ending.set)
-    return Services(store, executor, GroupCommit(store), settings, trio.CapacityLimiter(2))
+    reading = trio.CapacityLimiter(2)
+    return Services(store, executor, GroupCommit(store), settings, reading, Bus(0))
 
 
 @pytest.fixture

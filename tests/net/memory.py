@@ -11,7 +11,7 @@ from racs.wire import stream_hash as hash_of
 from racs.wire.replies import ReplyError, Value
 from racs_server.commands import Executor
 from racs_server.config import Settings
-from racs_server.net import Connection, GroupCommit, Services
+from racs_server.net import Bus, Connection, GroupCommit, Services
 from racs_server.storage import Store
 from tests.storage.helpers import ALICE
 
@@ -87,7 +87,9 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(store: Store, **settings: object) -> AsyncIterator[Client]:
+async def connected(
+    store: Store, bus: Bus | None = None, **settings: object
+) -> AsyncIterator[Client]:
     """Run a connection to a store."""
     executor = Executor(store, lambda: None)
     services = Services(
@@ -96,11 +98,13 @@ async def connected(store: Store, **settings: object) -> AsyncIterator[Client]:
         GroupCommit(store),
         Settings(**settings),  # type: ignore[arg-type]
         trio.CapacityLimiter(1),
+        bus or Bus(0),
     )
     client = Client()
     connection = Connection(MemoryTransport(client.incoming, client), services)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(services.commit.run)
+        nursery.start_soon(services.bus.run)
         nursery.start_soon(connection.run)
         yield client
         nursery.cancel_scope.cancel()

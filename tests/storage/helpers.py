@@ -1,12 +1,13 @@
 """What the storage tests share: a clock to turn by hand, frames, a store on a simulated disk."""
 
 import random
+from collections.abc import Callable
 
 from crc32c import crc32c
 
 from racs.wire import Frame, stream_hash
 from racs_server.storage import Durability, FileSystem, Store, StoreOptions
-from racs_server.values import AudioFormat
+from racs_server.values import AudioFormat, StreamEvent
 from tests.storage.simulated import SimulatedDisk
 
 MONO = AudioFormat(8000, 1, 16)
@@ -44,6 +45,7 @@ def start(
     log_bytes: int = 1 << 14,
     open_files: int = 1024,
     sync_threads: int = 0,
+    notify: Callable[[StreamEvent], object] | None = None,
 ) -> Store:
     """Return a store, without threads of its own unless it is asked for them."""
     options = StoreOptions(
@@ -53,7 +55,7 @@ def start(
         open_files=open_files,
         sync_threads=sync_threads,
     )
-    return Store(fs or SimulatedDisk(), clock or Clock(), options)
+    return Store(fs or SimulatedDisk(), clock or Clock(), options, notify)
 
 
 def frame(stream_id: str, pcm: bytes, session: bytes = ALICE, *, inflated: bool = False) -> Frame:

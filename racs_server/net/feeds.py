@@ -1,0 +1,183 @@
+"""Feeds: what a connection does after FOLLOW and SUBSCRIBE, until the client sends anything.
+
+A feed is replies without requests. All are lists, and audio is a list with an ``s32v`` behind it;
+the last is a ``null``. Whatever the client sends ends the feed; a message of length 0 does only
+that, anything else is a request and is answered after the ``null``. An error instead ends it too.
+
+FOLLOW: ``start`` and ``frames`` are sample frames, the first one and how many.
+
+======================================== =====================================================
+``["list", "audio", start, frames]``     and, at once behind it, ``["s32v", samples]``
+``["list", "missed", start, frames]``    passed over, for the client is too slow; can be extracted
+``["list", "closed", frames]``           nothing more comes before the stream is opened again
+``["list", "opened", frames]``           the stream is open, and has so many sample frames
+======================================== =====================================================
+
+The first is "opened" or "closed", behind what was asked for of the past. SUBSCRIBE:
+
+============================================== ===============================================
+``["list", n, "ready"]``                       the first reply: everything after event n follows
+``["list", n, "missed"]``                      events up to n were lost: look anew, then go on
+``["list", n, kind, id, time, start, stop]``   event n: created, opened, appended, closed, deleted
+                                               or expired, at `time` (ms since the epoch);
+                                               appended: the sample frames [start, stop)
+============================================== ===============================================
+
+Invariants
+----------
+- A feed waits for its client and nobody waits for a feed: it reads what it sends from the store and
+  the bus when it sends it.
+- It is ended between two replies, never in one.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import trio
+
+from racs.wire import encode_reply, vector_head
+from racs_server.commands import iter_blocks
+from racs_server.commands.glob import compile_glob
+from racs_server.errors import StreamError
+from racs_server.net.bus import Bell, Bus
+from racs_server.net.replies import SAMPLE, TURN_BYTES, Piece
+from racs_server.storage import Store
+from racs_server.values import Follow, StreamInfo, StreamRange, Subscribe
+
+LAG = 10.0
+"""Seconds of audio that a follower that has once kept up can be behind by."""
+
+_AT_ONCE = 1000
+"""Events in one send."""
+
+Send = Callable[[Piece], Awaitable[None]]
+
+
+class Feed(ABC):
+    """Replies to come.
+
+    Parameters
+    ----------
+    bus
+        Tells when there is something to send.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._bell = Bell()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End the feed after the reply under way."""
+        self._stopped = True
+        self._bell.ring()
+
+    @abstractmethod
+    async def run(self, send: Send) -> None:
+        """Send until `stop`.
+
+        Raises
+        ------
+        RacsError
+            It cannot go on.
+        """
+
+
+class Following(Feed):
+    """A stream's audio as it comes.
+
+    Parameters
+    ----------
+    follow
+        From where.
+    bus, store
+        Where it comes from.
+    reading
+        How many threads may read at once, over all connections.
+    """
+
+    def __init__(
+        self, follow: Follow, bus: Bus, store: Store, reading: trio.CapacityLimiter
+    ) -> None:
+        super().__init__(bus)
+        self._follow = follow
+        self._store = store
+        self._reading = reading
+        self._position = follow.start
+        self._was_open: bool | None = None
+        """What the client was told; None while it gets what it asked for of the past."""
+
+    async def run(self, send: Send) -> None:
+        """Send what there is from the start on, then what comes."""
+        with self._bus.following(self._bell, self._follow.stream_id):
+            while not self._stopped:
+                info = self._info()
+                if self._position < info.frames:
+                    await self._send_audio(info, send)
+                elif info.is_open is not self._was_open:
+                    self._was_open = info.is_open
+                    state = "opened" if info.is_open else "closed"
+                    await send(encode_reply([state, info.frames]))
+                else:
+                    await self._bell.wait()
+
+    def _info(self) -> StreamInfo:
+        info = self._store.info(self._follow.stream_id)
+        if info.serial != self._follow.serial:
+            raise StreamError(f"stream {info.id!r} was deleted and made anew meanwhile")
+        return info
+
+    async def _send_audio(self, info: StreamInfo, send: Send) -> None:
+        start, stop = self._position, info.frames
+        behind = stop - start
+        if self._was_open is not None and behind > LAG * info.format.sample_rate:
+            self._position = stop
+            await send(encode_reply(["missed", start, behind]))
+            return
+        most = TURN_BYTES // SAMPLE // info.format.channels
+        plan = self._store.plan(info.id, start, min(stop, start + most))
+        read = partial(_samples, plan, self._store)
+        samples = await trio.to_thread.run_sync(read, limiter=self._reading)
+        self._position += plan.frames
+        head = encode_reply(["audio", start, plan.frames]) + vector_head("s32v", len(samples))
+        await send(head + samples)
+
+
+def _samples(plan: StreamRange, store: Store) -> bytes:
+    return b"".join(block.data.cast("B") for block in iter_blocks(store, plan))
+
+
+class Subscription(Feed):
+    """What happens to the streams that match a pattern.
+
+    Parameters
+    ----------
+    subscribe
+        Which, and since when.
+    bus
+        Where it comes from.
+    """
+
+    def __init__(self, subscribe: Subscribe, bus: Bus) -> None:
+        super().__init__(bus)
+        self._matches = compile_glob(subscribe.pattern)
+        self._known = bus.now() if subscribe.since is None else subscribe.since
+
+    async def run(self, send: Send) -> None:
+        """Send what has happened since the event that the client knows, then what happens."""
+        bus = self._bus
+        with bus.listening(self._bell):
+            if bus.has_all_since(self._known):
+                await send(encode_reply([self._known, "ready"]))
+            while not self._stopped:
+                if not bus.has_all_since(self._known):
+                    self._known = bus.latest
+                    await send(encode_reply([self._known, "missed"]))
+                elif self._known < bus.latest:
+                    events = bus.since(self._known, _AT_ONCE)
+                    self._known = events[-1].number
+                    replies = [each.reply for each in events if self._matches(each.stream_id)]
+                    await send(b"".join(replies))
+                else:
+                    await self._bell.wait()
