@@ -69,19 +69,21 @@ class Expected(msgspec.Struct):
         """How far it has come."""
         return Mark(self.taken, len(self.expiries) - 1)
 
-    def offer(self, pcm: bytes) -> None:
-        """Note what is handed to the store now."""
+    def offer(self, pcm: bytes, session: bytes | None, now: int) -> None:
+        """Note what is handed to the store now, and may be found after a kill."""
         whole = self.held + pcm
         self.sent[self.taken :] = whole[: len(whole) - len(whole) % self.format.frame_bytes]
-
-    def take(self, pcm: bytes, session: bytes | None, now: int) -> None:
-        """Note that the store has taken what it was offered."""
-        if self.fresh and len(self.sent) > self.taken:
-            self.turns.append((session.hex() if session else None, self.taken))
-            self.fresh = False
-        self.held = (self.held + pcm)[len(self.sent) - self.taken :]
+        self.arrivals = [entry for entry in self.arrivals if entry[0] <= self.taken]
         if len(self.sent) > self.taken:
             self.arrivals.append((len(self.sent), now))
+            if self.fresh:
+                self.turns = [turn for turn in self.turns if turn[1] < self.taken]
+                self.turns.append((session.hex() if session else None, self.taken))
+
+    def take(self, pcm: bytes) -> None:
+        """Note that the store has taken what it was offered."""
+        self.fresh = self.fresh and len(self.sent) == self.taken
+        self.held = (self.held + pcm)[len(self.sent) - self.taken :]
         self.taken = len(self.sent)
 
     def promise(self, mark: Mark, *, power_cut: bool) -> None:
@@ -96,7 +98,8 @@ class Expected(msgspec.Struct):
         """Return when it is to be deleted, in ms since the epoch."""
         if self.expiries[-1] == NEVER:
             return None
-        return (self.arrivals[-1][1] if self.arrivals else self.created) + 1000 * self.expiries[-1]
+        times = [now for stop, now in self.arrivals if stop <= self.taken]
+        return (times[-1] if times else self.created) + 1000 * self.expiries[-1]
 
     def seconds_left(self, now: int) -> int:
         """Return what TTL should say."""

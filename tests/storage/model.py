@@ -99,13 +99,14 @@ class StoreModel:
             frames.append(frame(stream_id, pcm, stream.session or session))
             coming[stream_id] = coming.get(stream_id, b"") + pcm
         for stream_id, pcm in coming.items():
-            self.expected[stream_id].offer(pcm)
+            stream = self.expected[stream_id]
+            stream.offer(pcm, stream.session or session, self.clock.wall)
         with _Settled(self):
             self.store.append(frames)
             for stream_id, pcm in coming.items():
                 stream = self.expected[stream_id]
                 stream.session = stream.session or session
-                stream.take(pcm, stream.session, self.clock.wall)
+                stream.take(pcm)
             self.acknowledge()
 
     def audio(self, stream: Expected, samples: int, *, silence: bool = False) -> bytes:
@@ -122,10 +123,10 @@ class StoreModel:
         def coming() -> Iterator[bytes]:
             for samples in blocks:
                 pcm = self.audio(stream, samples * stream.format.channels)
-                stream.offer(pcm)
+                stream.offer(pcm, None, self.clock.wall)
                 yield pcm
                 stream.session = FED
-                stream.take(pcm, None, self.clock.wall)
+                stream.take(pcm)
                 stream.promise(stream.mark, power_cut=False)
 
         with _Settled(self) as settled:
@@ -134,7 +135,7 @@ class StoreModel:
         if settled.failed and self.store.info(stream_id).size > stream.taken:
             # The block was taken, but not acknowledged.
             stream.session = FED
-            stream.take(b"", None, self.clock.wall)
+            stream.take(b"")
 
     def acknowledge(self) -> None:
         """Do what has to be done before an acknowledgement."""
