@@ -90,9 +90,24 @@ class Checksums:
         body, check = contents[:-4], contents[-4:]
         if body[:8] != MAGIC or crc32c(body).to_bytes(4, "little") != check:
             raise ValueError("the checksum file is damaged itself")
+        return cls.salvage(contents)
+
+    @classmethod
+    def salvage(cls, contents: bytes) -> "Checksums":
+        """Read a damaged ``.crc`` file, to read by it.
+
+        PCM that matches its entry is right, whatever else is wrong with the file: nothing but the
+        blocks of damaged entries is lost to readers. Nothing may be added to it.
+
+        Raises
+        ------
+        ValueError
+            There are not as many entries as it says.
+        """
+        body = contents[:-4]
         loaded = cls()
         loaded.covered = int.from_bytes(body[8:16], "little")
-        loaded._blocks.frombytes(body[16:])
+        loaded._blocks.frombytes(body[16 : len(body) - len(body) % 4])
         if len(loaded._blocks) != -(-loaded.covered // BLOCK):
             raise ValueError("the checksum file has not as many checksums as it says")
         if loaded.covered % BLOCK:

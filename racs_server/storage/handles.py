@@ -5,6 +5,7 @@ closing it could hide the sync's failure. With twice as many files open as there
 ones are synced on the spot and closed: whoever brings more is slowed down to what the disk can do.
 """
 
+import logging
 import threading
 from collections import OrderedDict
 from itertools import islice
@@ -12,6 +13,8 @@ from itertools import islice
 from racs_server.storage.checksums import Checksums
 from racs_server.storage.fs import FileSystem
 from racs_server.storage.segment import Segment
+
+logger = logging.getLogger(__name__)
 
 
 class Handles:
@@ -66,25 +69,29 @@ class Handles:
 
         Called with the store's lock held and the segment in use: or they could be read here while
         an append goes on from others, or be dropped before they are looked at. They cover less than
-        what should be valid where audio is missing.
+        what should be valid where audio is missing, and more where a power cut came between the two
+        files that tell of it.
 
         Raises
         ------
         ValueError
-            The file is damaged, or covers more than what is valid.
+            The file is damaged.
         OSError
             It cannot be read.
         """
         if not segment.covered:
             segment.checksums = segment.checksums or Checksums()
         if segment.checksums is None:
-            loaded = Checksums.load(self._fs.read(segment.crc_name))
-            if loaded.covered > segment.covered:
-                raise ValueError(
-                    f"the checksum file covers {loaded.covered} of {segment.covered} bytes"
-                )
-            segment.checksums = loaded
+            segment.checksums = Checksums.load(self._fs.read(segment.crc_name))
         return segment.checksums
+
+    def salvage_checksums(self, segment: Segment) -> Checksums:
+        """Return what `load_checksums` does, or what a damaged file still has: to read by only."""
+        try:
+            return self.load_checksums(segment)
+        except ValueError as error:
+            logger.warning("%s: %s. What matches it is right nevertheless", segment.crc_name, error)
+            return Checksums.salvage(self._fs.read(segment.crc_name))
 
     def forget(self, segment: Segment) -> None:
         """Close the segment's file, now or when its last user is done: it is to be removed."""

@@ -72,15 +72,16 @@ def read_plan(
                     # All under one lock: a stream that is deleted and made anew has files of the
                     # same names.
                     kept_open.enter_context(handles.use(segment))
-                    sums = handles.load_checksums(segment)
-                    valid = min(segment.covered, sums.covered)
+                    sums = handles.salvage_checksums(segment)
                     start = (position - segment.first) * frame
-                    stop = min((plan.stop - segment.first) * frame, valid)
+                    stop = min((plan.stop - segment.first) * frame, segment.covered, sums.covered)
                     if stop <= start:
                         raise damage_error(
                             stream, segment, position, segment.stop, "a segment is missing"
                         )
                     checks = sums.snapshot(start // BLOCK, -(-stop // BLOCK))
+                    # What checks the last block may cover more than the stream has.
+                    valid = sums.covered
             with _explained(stream, segment):
                 yield from segment.blocks(start, stop, checks, valid)
         position = segment.first + stop // frame

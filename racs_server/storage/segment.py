@@ -174,7 +174,7 @@ class Segment:
         while begin < end:
             piece = buffer[room : room + min(READ, end - begin)]
             count = self.file.read_into(piece, SEGMENT_HEADER + begin)
-            self._check(piece, count, begin // BLOCK, checks[begin // BLOCK - first :])
+            self.check(piece, count, begin // BLOCK, checks[begin // BLOCK - first :])
             low = room - carried + max(0, start - begin)
             high = room + min(len(piece), stop - begin)
             carried = (high - low) % frame
@@ -182,7 +182,11 @@ class Segment:
             buffer[room - carried : room] = buffer[high - carried : high]
             begin += len(piece)
 
-    def _check(self, piece: memoryview, count: int, block: int, checks: list[int]) -> None:
+    def check(self, piece: memoryview, count: int, block: int, checks: list[int]) -> None:
+        """Raise `DamagedBlock` unless a piece of PCM, of which `count` bytes are there, is right.
+
+        It begins at the start of a block and has one of the checksums for each block begun.
+        """
         for number, offset in enumerate(range(0, len(piece), BLOCK)):
             part = piece[offset : offset + BLOCK]
             if offset + len(part) > count:

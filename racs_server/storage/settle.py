@@ -130,6 +130,7 @@ class Settler:
 
     def _sync(self, stream: Stream) -> None:
         dirty: list[tuple[Segment, int, list[int]]] = []
+        lost: list[str] = []
         try:
             with ExitStack() as kept_open:
                 with self._lock:
@@ -140,7 +141,7 @@ class Settler:
                     for segment, _, _ in dirty:
                         segment.dirty = False
                 for segment, covered, checks in dirty:
-                    self._sync_segment(stream, segment, covered, checks)
+                    lost += self._sync_segment(stream, segment, covered, checks)
                 if any(segment.is_new for segment, _, _ in dirty):
                     self._fs.sync_folder(stream.folder)
                     self._sync_parents(stream)
@@ -151,6 +152,10 @@ class Settler:
                 for segment, _, _ in dirty:
                     segment.dirty = True
                 raise self._poison(stream, error) from error
+        if lost:
+            # Said once: these blocks stay errors for whoever reads them, all others are safe.
+            with self._lock:
+                raise self._poison(stream, OSError(errno.EIO, "; ".join(lost)))
 
     def _checks(self, segment: Segment) -> list[int]:
         """Return the checksums that `_write_again` needs."""
@@ -160,18 +165,21 @@ class Settler:
 
     def _sync_segment(
         self, stream: Stream, segment: Segment, covered: int, checks: list[int]
-    ) -> None:
+    ) -> list[str]:
+        """Sync one segment; return what of it is lost since an earlier sync has failed."""
         assert segment.file is not None
+        lost: list[str] = []
         if segment.sync_error is not None:
             error, segment.sync_error = segment.sync_error, None
             segment.suspect = True
             raise error
         if segment.suspect:
-            _write_again(segment, covered, checks)
+            lost = _write_again(segment, covered, checks)
         segment.suspect = True
         segment.write_header(covered, stream_id=stream.id, serial=stream.serial, ref=stream.ref)
         segment.file.sync()
         segment.suspect = False
+        return lost
 
     def _load_sessions(self, stream: Stream) -> None:
         try:
@@ -227,16 +235,28 @@ class Settler:
         return SyncFailedError(reason)
 
 
-def _write_again(segment: Segment, covered: int, checks: list[int]) -> None:
-    """Write a segment's PCM once more: after a failed sync the system may take it for stored."""
+def _write_again(segment: Segment, covered: int, checks: list[int]) -> list[str]:
+    """Write a segment's PCM once more: after a failed sync the system may take it for stored.
+
+    Returns
+    -------
+    Which blocks cannot be written, for the system has thrown them away already.
+    """
     assert segment.file is not None
-    position = SEGMENT_HEADER
-    try:
-        for piece in segment.blocks(0, covered, checks, covered):
-            segment.file.write([piece], position)
-            position += len(piece)
-    except DamagedBlock as damage:
-        raise OSError(errno.EIO, f"what it failed to store is lost: {damage}") from damage
+    lost = []
+    buffer = memoryview(bytearray(BLOCK))
+    for number, check in enumerate(checks):
+        start = number * BLOCK
+        block = buffer[: min(BLOCK, covered - start)]
+        try:
+            count = segment.file.read_into(block, SEGMENT_HEADER + start)
+            segment.check(block, count, number, [check])
+            segment.file.write([block], SEGMENT_HEADER + start)
+        except DamagedBlock as damage:
+            lost.append(
+                f"what it failed to store is lost, sample frames {damage.start} to {damage.stop}"
+            )
+    return lost
 
 
 def trim(segment: Segment) -> None:

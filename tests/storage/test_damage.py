@@ -145,16 +145,29 @@ def test_all_segments_missing() -> None:
     assert read(store, "a", 1500) == noise(10, 5), "new audio keeps its place"
 
 
-def test_a_damaged_checksum_file_makes_its_segment_unreadable_but_no_other() -> None:
-    disk, pcm = three_segments()
-    disk.flip(file_of("a", f"{500:020d}.crc"), 20)
+def test_a_damaged_checksum_makes_its_block_unreadable_but_no_other() -> None:
+    disk = stopped_archive("a")
+    disk.flip(file_of("a", f"{0:020d}.crc"), 16 + 4)  # the second entry
     store = start(disk)
-    with pytest.raises(DamageError, match="the checksum file is damaged itself"):
+    half = BLOCK // 2
+    with pytest.raises(DamageError, match="does not match its checksum"):
+        read(store, "a", half, half + 1)
+    assert read(store, "a", 0, half) == noise(4 * BLOCK, 0)[:BLOCK]
+    assert read(store, "a", 2 * half) == noise(4 * BLOCK, 0)[2 * BLOCK :]
+    archived(store, "a", noise(1000, 1))
+    assert file_of("a", f"{4 * half:020d}.wav") in files(disk), "nothing is added to such a file"
+
+
+def test_a_checksum_file_of_another_length_makes_its_segment_unreadable_but_no_other() -> None:
+    disk, pcm = three_segments()
+    disk.flip(file_of("a", f"{500:020d}.crc"), 8 + 3)
+    store = start(disk)
+    with pytest.raises(DamageError, match="not as many checksums as it says"):
         read(store, "a", 600, 700)
     assert read(store, "a", 0, 500) + read(store, "a", 1000) == pcm[:1000] + pcm[2000:]
 
 
-def test_a_missing_checksum_file_does_too_and_new_audio_goes_beside_it() -> None:
+def test_without_its_checksum_file_a_segment_is_unreadable_and_new_audio_goes_beside_it() -> None:
     disk = stopped_archive("a", size=1000)
     disk.remove(file_of("a", f"{0:020d}.crc"))
     store = start(disk)

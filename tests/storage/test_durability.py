@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from racs_server.errors import DiskFullError, StorageError, SyncFailedError
+from racs_server.errors import DamageError, DiskFullError, StorageError, SyncFailedError
 from racs_server.storage import Durability, Store
+from racs_server.storage.checksums import BLOCK
 from tests.storage.helpers import (
     BOB,
     MONO,
@@ -165,16 +166,25 @@ def test_what_a_failed_sync_did_not_store_is_written_again() -> None:
     assert read(start(disk), "a") == noise(200_000)
 
 
-def test_what_a_failed_sync_has_lost_stays_an_error() -> None:
+def test_what_a_failed_sync_has_lost_is_an_error_of_these_blocks_alone() -> None:
     disk = SimulatedDisk()
     store = start(disk)
     make_open(store, "a")
-    send(store, "a", noise(100))
+    send(store, "a", noise(3 * BLOCK))
     fail_next_sync(disk)
     store.upkeep.sync()
-    disk.flip(files(disk, ".wav")[0], 1024)  # the system has thrown its memory away
-    with pytest.raises(SyncFailedError, match="what it failed to store is lost"):
+    disk.flip(files(disk, ".wav")[0], 1024 + BLOCK)  # the system has thrown its memory away
+    with pytest.raises(SyncFailedError, match="lost, sample frames 32768 to 65536"):
         store.close_stream("a")
+    archived(store, "a", noise(100, 1))
+    store.close()
+    disk.crash(keep="none")
+    store = start(disk)
+    half = BLOCK // 2
+    assert read(store, "a", 0, half) == noise(3 * BLOCK)[:BLOCK]
+    assert read(store, "a", 2 * half) == noise(3 * BLOCK)[2 * BLOCK :] + noise(100, 1)
+    with pytest.raises(DamageError, match="sample frames 32768 to 65536"):
+        read(store, "a", half, 2 * half)
 
 
 def test_a_close_that_cannot_be_stored_says_so_and_ends_the_session() -> None:
@@ -411,3 +421,20 @@ def test_a_group_commit_waits_for_a_checkpoint_that_has_taken_its_streams_over()
     store.upkeep.checkpoint()
     assert seen == [True], "nothing is called synced before it is"
     assert not store.upkeep.needs_sync or store.statistics()["unsynced_streams"] == 0
+
+
+def test_a_power_cut_between_the_checksums_and_stream_json_of_a_close_without_a_log() -> None:
+    disk = SimulatedDisk()
+    store = start(disk)
+    make_open(store, "a")
+    send(store, "a", noise(1600))
+    store.make_durable("a")
+    store.upkeep.checkpoint()
+    send(store, "a", noise(14, 1))
+    disk.faults.append(Fault("sync", "log/", times=9))
+    disk.faults.append(Fault("open", "stream.json"))
+    with pytest.raises(StorageError):
+        store.close_stream("a")
+    disk.crash(keep="all")
+    store = start(disk)
+    assert read(store, "a", 0, 800) == noise(1600)
