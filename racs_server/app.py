@@ -12,10 +12,12 @@ from collections.abc import AsyncIterator, Callable
 
 import trio
 
-from racs_server.commands import Executor
+from racs_server.access import Access, UsersFile, listening_problem
+from racs_server.access.listening import is_loopback
+from racs_server.commands import TABLE, Executor
 from racs_server.config import Settings
-from racs_server.errors import StorageError
-from racs_server.net import Bus, GroupCommit, Server, Services
+from racs_server.errors import StartError, StorageError
+from racs_server.net import Bus, GroupCommit, Guard, Server, Services, load_tls
 from racs_server.storage import Disk, Durability, Store, StoreOptions
 from racs_server.values import StreamEvent
 
@@ -23,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _LEASE_CHECK = 1.0
 _EXPIRY_CHECK = 20.0
+_USERS_CHECK = 1.0
 _RETRY = 5.0
 _READERS = 8
 _SYNC_THREADS = 4
@@ -58,13 +61,38 @@ async def run(settings: Settings, announce: Callable[[str], None]) -> None:
         At the end something could not be put on the disk.
     """
     raise_file_limit()
+    access = await trio.to_thread.run_sync(open_access, settings)
     bus = Bus(SystemClock().wall_ms())
     store = await trio.to_thread.run_sync(open_store, settings, bus.notify)
     try:
-        await _serve(settings, store, bus, announce)
+        await _serve(settings, store, bus, access, announce)
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(store.close)
+
+
+def open_access(settings: Settings) -> Access:
+    """Read the users; blocks.
+
+    Raises
+    ------
+    StartError
+        They cannot be read, or the server must not listen where it is told to.
+    """
+    outside = not is_loopback(settings.host)
+    file = UsersFile(settings.users_path)
+    access = Access(file, required=outside and not settings.insecure)
+    problem = listening_problem(
+        settings.host,
+        tls=bool(settings.tls_cert),
+        users=bool(access.users),
+        insecure=settings.insecure,
+    )
+    if problem is not None:
+        raise StartError(problem)
+    if outside and settings.insecure and not (settings.tls_cert and access.users):
+        logger.warning("--insecure: whoever reaches %s can do harm", settings.host)
+    return access
 
 
 def open_store(settings: Settings, notify: Callable[[StreamEvent], object] | None = None) -> Store:
@@ -81,20 +109,22 @@ def open_store(settings: Settings, notify: Callable[[StreamEvent], object] | Non
 
 
 async def _serve(
-    settings: Settings, store: Store, bus: Bus, announce: Callable[[str], None]
+    settings: Settings, store: Store, bus: Bus, access: Access, announce: Callable[[str], None]
 ) -> None:
     ending = trio.Event()
-    executor = Executor(store, ending.set, spool=settings.max_spool)
+    table = TABLE.without(settings.disabled)
+    executor = Executor(store, ending.set, table=table, spool=settings.max_spool)
     commit = GroupCommit(store)
     reading = trio.CapacityLimiter(_READERS)
-    services = Services(store, executor, commit, settings, reading, bus)
-    server = await Server(services).listen()
+    services = Services(store, executor, commit, settings, reading, bus, Guard(access))
+    server = await Server(services, load_tls(settings.tls_cert, settings.tls_key)).listen()
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             for task in (_sync, _checkpoint, lapse):
                 nursery.start_soon(task, store, settings)
             nursery.start_soon(expire, store)
             nursery.start_soon(bus.run)
+            nursery.start_soon(_watch_users, access)
             nursery.start_soon(commit.run)
             nursery.start_soon(commit.make_room)
             nursery.start_soon(_watch_signals, signals, ending)
@@ -111,6 +141,13 @@ async def _watch_signals(signals: AsyncIterator[int], ending: trio.Event) -> Non
     async for number in signals:
         logger.info("%s: ending", signal.Signals(number).name)
         ending.set()
+
+
+async def _watch_users(access: Access) -> None:
+    """Let changes of the users file count within seconds."""
+    while True:
+        await trio.sleep(_USERS_CHECK)
+        await trio.to_thread.run_sync(access.refresh)
 
 
 async def _sync(store: Store, settings: Settings) -> None:

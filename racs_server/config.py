@@ -52,6 +52,35 @@ class Settings:
         " fails.",
         choices=DURABILITIES,
     )
+    insecure: bool = _setting(
+        False,
+        "Listen on any address without TLS, or without users: whoever reaches it can read, forge"
+        " and delete everything.",
+    )
+    tls_cert: str = _setting(
+        "",
+        "PEM file with the server's certificate, and those that vouch for it: with it, and with its"
+        " key, all connections use TLS (1.2 or newer).",
+    )
+    tls_key: str = _setting("", "PEM file with the certificate's private key, without a password.")
+    users_file: Path = _setting(
+        Path("users.json"),
+        "File of the users and their tokens, in the data folder if it is no absolute path; read"
+        " again when it has changed.",
+    )
+    login_time: float = _setting(
+        30.0,
+        "Seconds in which a client must have finished its TLS handshake and, as soon as there are"
+        " users, have said who it is.",
+        least=0.1,
+        most=3600,
+        unit="s",
+    )
+    disable: str = _setting(
+        "",
+        "Commands that this server is not to have, joined by commas, such as"
+        " DELETE,EXPIRE,SHUTDOWN.",
+    )
     log_level: str = _setting("info", "How much is logged, to standard error.", choices=LOG_LEVELS)
     sync_interval: float = _setting(
         0.2,
@@ -150,6 +179,16 @@ class Settings:
         unit="s",
     )
 
+    @property
+    def users_path(self) -> Path:
+        """Where the users file is."""
+        return self.data_dir / self.users_file
+
+    @property
+    def disabled(self) -> list[str]:
+        """The names of the commands that are turned off."""
+        return [name.strip() for name in self.disable.split(",") if name.strip()]
+
 
 FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 
@@ -203,11 +242,13 @@ def _check(name: str, value: Any, source: str) -> Any:
         raise StartError(f"unknown setting {name!r} {source}; known are {', '.join(FIELDS)}")
     kind: Any = field.type
     try:
-        if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+        if kind is bool:
+            value = _YES_OR_NO[str(value).lower()]
+        elif isinstance(value, bool) or (kind is int and isinstance(value, float)):
             raise ValueError
         value = kind(value)
-    except (ValueError, TypeError):
-        what = {int: "a whole number", float: "a number", Path: "a path"}.get(kind, "a text")
+    except (ValueError, TypeError, KeyError):
+        what = _KINDS.get(kind, "a text")
         raise StartError(f"setting {name} = {value!r} {source}: it must be {what}") from None
     metadata = field.metadata
     if metadata["choices"] and value not in metadata["choices"]:
@@ -219,11 +260,17 @@ def _check(name: str, value: Any, source: str) -> Any:
     return value.expanduser() if isinstance(value, Path) else value
 
 
+_KINDS = {int: "a whole number", float: "a number", Path: "a path", bool: "true or false"}
+_YES_OR_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
 def show(value: Any, unit: str = "") -> str:
     """Return a setting's value as people read it: sizes in binary units, times with theirs."""
     if unit == "bytes":
         size = next((s for s in _SIZES if value % s == 0), 1)
         return f"{value // size} {_SIZES.get(size, 'bytes')}"
+    if value in ("", False) and not unit:
+        return "none" if value == "" else "no"
     return f"{value:g} {unit}" if unit else str(value)
 
 

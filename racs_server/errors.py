@@ -30,6 +30,10 @@ class LimitError(RequestError):
     """More was asked for than a limit allows; the limit is named."""
 
 
+class AccessError(RequestError):
+    """The client may not do this, or has not shown who it is; nothing that it showed is quoted."""
+
+
 class StorageError(RacsError):
     """The disk's fault: the operator has to look after it; nothing acknowledged was given up."""
 

@@ -22,7 +22,7 @@ def settings_table() -> str:
         if least is not None:
             bounds = f"{show(least, unit)} … {show(most, unit)}"
         default = show(field.default, unit)
-        if isinstance(field.default, Path):
+        if name == "data_dir":
             default = "`racs` in the user's data folder"
         flag = f"`--{name.replace('_', '-')}`"
         rows.append(f"| {flag} | {default} | {bounds} | {metadata['doc']} |")

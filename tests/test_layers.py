@@ -9,8 +9,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"racs.wire", "racs_server.errors"},
-    {"racs_server.values", "racs_server.config", "racs_server.riff"},
-    {"racs_server.lang", "racs_server.scheme", "racs_server.audio", "racs_server.storage"},
+    {"racs_server.values", "racs_server.config", "racs_server.riff", "racs_server.glob"},
+    {
+        "racs_server.access",
+        "racs_server.lang",
+        "racs_server.scheme",
+        "racs_server.audio",
+        "racs_server.storage",
+    },
     {"racs_server.commands"},
     {"racs_server.net", "racs_server.gateway", "racs_server.hub"},
     {"racs_server.app", "racs_server.tools", "racs_server.__main__"},

@@ -171,6 +171,11 @@ class ServerConnection(_Framing):
         self._rejected: Rejected | None = None
         self._most_bytes: int | None = None
 
+    def limit(self, limits: Limits) -> None:
+        """Change what is accepted, from the next message on."""
+        self.limits = limits
+        self._max_message = limits.message
+
     def expect_bytes(self, most: int) -> None:
         """Take the next message as bytes without a meaning, at most so many; more are dropped.
 

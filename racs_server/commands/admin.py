@@ -23,6 +23,7 @@ SPECS = (
         overloads=(Overload((), ping),),
         output=Output.STRING,
         effect=Effect.READ,
+        public=True,
     ),
     CommandSpec(
         name="SHUTDOWN",

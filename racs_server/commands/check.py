@@ -73,14 +73,33 @@ _HINTS: dict[tuple[Kind, type], str] = {
 
 
 class Step(msgspec.Struct, frozen=True):
-    """A command that can run: its row, the handler of the overload, the handler's arguments."""
+    """A command that can run.
+
+    Attributes
+    ----------
+    spec
+        Its row.
+    handler, arguments
+        The handler of the overload, and what it gets.
+    stream_ids
+        Those of the arguments that name streams.
+    """
 
     spec: CommandSpec
     handler: Handler
     arguments: tuple[object, ...]
+    stream_ids: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<Step {self.spec.name}>"  # its arguments may be secret
+
+    def permit(self, context: Context) -> None:
+        """Raise `AccessError` unless the context's caller may do this."""
+        context.permit(self.spec, self.stream_ids)
 
     def run(self, context: Context, piped: Value) -> Value:
-        """Carry out the command; `piped` is what the one before it gave."""
+        """Carry out the command, if it is permitted; `piped` is what the one before it gave."""
+        self.permit(context)
         if self.spec.input is None:
             return self.handler(context, *self.arguments)
         return self.handler(context, piped, *self.arguments)
@@ -114,6 +133,9 @@ def check(pipeline: Pipeline, text: str, table: CommandTable) -> tuple[Step, ...
 
 
 def _unknown(command: Command, text: str, table: CommandTable) -> CommandError:
+    if command.name in table.turned_off:
+        problem = "this server is told not to have it (setting disable)"
+        return error_at(text, command.name_span, command.name, problem)
     guess = closest(command.name, table.names)
     suggestion = f"did you mean {guess}? " if guess else ""
     return error_at(
@@ -151,7 +173,7 @@ def _step(spec: CommandSpec, command: Command, text: str) -> Step:
             continue
         fitted = _fit(overload, command, text)
         if not isinstance(fitted, _Fault):
-            return Step(spec, overload.handler, fitted)
+            return make_step(spec, overload, fitted)
         faults.append(fitted)
     if not faults:
         raise _wrong_count(spec, command, text)
@@ -160,6 +182,13 @@ def _step(spec: CommandSpec, command: Command, text: str) -> Step:
     hint = "; ".join(filter(None, (fault.hint, written)))
     subject = f"{command.name}, argument {fault.position + 1} ({fault.param.name})"
     raise error_at(text, command.arguments[fault.position].span, subject, fault.problem, hint)
+
+
+def make_step(spec: CommandSpec, overload: Overload, arguments: tuple[object, ...]) -> Step:
+    """Return what carries a command out, given arguments that fit an overload of it."""
+    named = zip(overload.params, arguments, strict=True)
+    stream_ids = tuple(str(value) for param, value in named if param.is_stream)
+    return Step(spec, overload.handler, arguments, stream_ids)
 
 
 class _Fault(msgspec.Struct, frozen=True):

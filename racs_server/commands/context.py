@@ -1,12 +1,13 @@
 """What the handlers of commands may use: the store, and a way to ask for the server's end."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
 
 from racs.wire.events import Buffer
-from racs_server.commands.spec import CommandTable
+from racs_server.access import EVERYONE, Caller, Effect, require
+from racs_server.commands.spec import CommandSpec, CommandTable
 from racs_server.values import AudioFormat, StreamInfo, StreamRange
 
 
@@ -102,9 +103,27 @@ class Context(msgspec.Struct, frozen=True):
     check_cancelled
         Ends a command that takes long, when it is no longer wanted: for handlers that block, to be
         called now and then.
+    caller
+        Who asks.
     """
 
     store: Store
     request_shutdown: Callable[[], None]
     table: CommandTable
     check_cancelled: Callable[[], None]
+    caller: Caller = EVERYONE
+
+    def permit(self, spec: CommandSpec, stream_ids: Sequence[str]) -> None:
+        """Raise `AccessError` unless the caller may use a command on these streams.
+
+        Every command passes here before its handler is called, by whatever way it came.
+        """
+        if not (self.caller.unrestricted or spec.public):
+            require(self.caller, spec.name, spec.effect, stream_ids)
+
+    def require(self, action: str, effect: Effect, stream_id: str) -> None:
+        """Raise `AccessError` unless the caller has a role on a stream.
+
+        For handlers whose effect depends on more than their row says.
+        """
+        require(self.caller, action, effect, (stream_id,))

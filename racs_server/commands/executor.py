@@ -9,7 +9,8 @@ Invariants
 - Nothing of a pipeline runs before all of it has been parsed and checked.
 - `Executor.run_now` never waits; `Executor.run` never keeps the event loop for long: texts that
   take long to parse are parsed in a thread, and long pipelines make pauses.
-- The text of a secret command is not kept.
+- Nothing of a pipeline runs before all that it names is permitted to its caller.
+- The text of a secret command is not kept, and is in no error.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,7 @@ import msgspec
 import trio
 
 from racs.wire.replies import MAX_BIN
+from racs_server.access import EVERYONE, Caller
 from racs_server.commands.cache import Cache
 from racs_server.commands.check import Step, check
 from racs_server.commands.context import Context, Store
@@ -27,6 +29,7 @@ from racs_server.commands.encoding import check_encoded_size
 from racs_server.commands.source import check_reply_size
 from racs_server.commands.spec import CommandTable, Value
 from racs_server.commands.table import TABLE
+from racs_server.errors import CommandError
 from racs_server.lang import parse
 from racs_server.values import AudioPlan, EncodedPlan
 
@@ -88,7 +91,7 @@ class Executor:
     ) -> None:
         self._request_shutdown = request_shutdown
         self._context = Context(
-            store, self._shut_down, table, check_cancelled=trio.from_thread.check_cancelled
+            store, self._shut_down, table, trio.from_thread.check_cancelled, EVERYONE
         )
         self._table = table
         self._spool = spool
@@ -129,8 +132,15 @@ class Executor:
             self._cache.put(text, prepared)
         return prepared
 
-    def run_now(self, prepared: Prepared) -> Value:
+    def run_now(self, prepared: Prepared, caller: Caller = EVERYONE) -> Value:
         """Run what does not block.
+
+        Parameters
+        ----------
+        prepared
+            What `prepare` made of a text.
+        caller
+            Who asks.
 
         Returns
         -------
@@ -146,18 +156,21 @@ class Executor:
         """
         if prepared.blocks or prepared.steps is None:
             raise ValueError(f"{prepared!r} has to be awaited")
+        context = self._context_of(caller, prepared.steps)
         value: Value = None
         for step in prepared.steps:
-            value = step.run(self._context, value)
+            value = step.run(context, value)
         return self._finished(value)
 
-    async def run(self, request: str | Prepared) -> Value:
+    async def run(self, request: str | Prepared, caller: Caller = EVERYONE) -> Value:
         """Run anything.
 
         Parameters
         ----------
         request
             A command text, or what `prepare` made of one.
+        caller
+            Who asks.
 
         Returns
         -------
@@ -175,15 +188,25 @@ class Executor:
         self._loop = trio.lowlevel.current_trio_token()
         if steps is None:
             steps = await self._in_thread(partial(self._check, prepared.text))
+        context = self._context_of(caller, steps)
         value: Value = None
         for number, step in enumerate(steps, 1):
             if step.spec.blocks:
-                value = await self._in_thread(partial(step.run, self._context, value))
+                value = await self._in_thread(partial(step.run, context, value))
             else:
-                value = step.run(self._context, value)
+                value = step.run(context, value)
             if number % _SHORT_PIPELINE == 0:
                 await trio.lowlevel.checkpoint()
         return self._finished(value)
+
+    def _context_of(self, caller: Caller, steps: tuple[Step, ...]) -> Context:
+        """Return what handlers get, if the caller may do all of a pipeline."""
+        if caller is EVERYONE:
+            return self._context
+        context = msgspec.structs.replace(self._context, caller=caller)
+        for step in steps:
+            step.permit(context)
+        return context
 
     def _finished(self, value: Value) -> Value:
         """Return a pipeline's result, if it can be a reply."""
@@ -194,7 +217,17 @@ class Executor:
         return value
 
     def _check(self, text: str) -> tuple[Step, ...]:
-        return check(parse(text), text, self._table)
+        if not self._table.may_hold_secret(text):
+            return check(parse(text), text, self._table)
+        try:
+            return check(parse(text), text, self._table)
+        except CommandError:
+            pass
+        # raised here, where the error that quotes the text is forgotten
+        raise CommandError(
+            "this cannot be understood, and is not quoted, since it may hold a secret:"
+            " AUTH 'user' 'password' or AUTH 'token', as a command of its own"
+        )
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await trio.to_thread.run_sync(work, limiter=self._limiter)

@@ -6,7 +6,13 @@ from racs_server.commands.streams import STREAM_ID
 
 
 def expire(context: Context, stream_id: str, seconds: int) -> None:
-    """Carry out EXPIRE."""
+    """Carry out EXPIRE.
+
+    To give a stream that has audio a time to live is to delete it: who may not do the one may not
+    do the other.
+    """
+    if seconds >= 0 and context.store.info(stream_id).frames:
+        context.require("EXPIRE of a stream that has audio", Effect.ADMIN, stream_id)
     context.store.expire(stream_id, seconds)
 
 
@@ -24,7 +30,8 @@ SPECS = (
     CommandSpec(
         name="EXPIRE",
         doc="Give a stream a time to live: it is deleted that long after its last append (after"
-        " CREATE, while it has none), but never while it is open.",
+        " CREATE, while it has none), but never while it is open. On a stream that has audio it"
+        " needs the role that DELETE needs.",
         example="CREATE 'live' 44100 2 16 |> EXPIRE 'live' 3600",
         overloads=(
             Overload(
@@ -49,7 +56,7 @@ SPECS = (
         example="DELETE 'chopin'",
         overloads=(Overload((STREAM_ID,), delete),),
         output=Output.NULL,
-        effect=Effect.WRITE,
+        effect=Effect.ADMIN,
         blocks=True,
     ),
 )

@@ -10,6 +10,7 @@ Invariants
   comes before the arguments. Its parameters have the names of the row's.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from enum import StrEnum
@@ -18,6 +19,9 @@ from typing import Any
 import msgspec
 
 from racs.wire import Vector
+from racs_server.access import Effect as Effect
+from racs_server.access import Login
+from racs_server.errors import StartError
 from racs_server.values import AppendTo, AttachTo, AudioPlan, EncodedPlan, Follow, Subscribe
 
 Value = (
@@ -34,12 +38,13 @@ Value = (
     | AttachTo
     | Follow
     | Subscribe
+    | Login
 )
 """What a command can result in.
 
 An `AudioPlan` stands for the samples that it describes, an `EncodedPlan` for the bytes of its file,
 an `AppendTo` for the append mode that its length is the first reply of, a `Follow` and a
-`Subscribe` for a feed.
+`Subscribe` for a feed, a `Login` for what the connection's caller has shown.
 """
 
 Handler = Callable[..., Value]
@@ -67,14 +72,6 @@ class Output(StrEnum):
     BYTES = "u8v"
 
 
-class Effect(StrEnum):
-    """What a command does to the server; decides who may use it."""
-
-    READ = "read"
-    WRITE = "write"
-    ADMIN = "admin"
-
-
 class Mode(StrEnum):
     """What follows a command on its connection."""
 
@@ -84,6 +81,8 @@ class Mode(StrEnum):
     """Audio from the client until it ends it. Must be the last command of its pipeline."""
     ATTACH = "attach"
     """One message of bytes from the client. Must be the last command of its pipeline."""
+    LOGIN = "login"
+    """The same, for another caller. Must be the last command of its pipeline."""
     FEED = "feed"
     """Replies without end. Must be the last command of its pipeline."""
 
@@ -103,6 +102,8 @@ class Param(msgspec.Struct, frozen=True):
         Bounds of a number, both allowed themselves.
     choices
         All that is allowed, or empty.
+    is_stream
+        Whether it is the id of a stream, to which the caller must have the command's role.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Param(msgspec.Struct, frozen=True):
     least: int | None = None
     most: int | None = None
     choices: tuple[str | int, ...] = ()
+    is_stream: bool = False
 
 
 class Overload(msgspec.Struct, frozen=True):
@@ -138,11 +140,13 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
     input
         What it has to be piped, or None: what is piped into it is ignored.
     effect
-        What it does to the server.
+        What it does to the server, and to the streams that its arguments name: the role needed.
     mode
         What follows on the connection.
+    public
+        Whether it may be used by who has not said yet who they are.
     secret
-        Whether its text must not be kept anywhere: no cache, no log.
+        Whether its text must not be kept anywhere: no cache, no log, no error.
     blocks
         Whether it waits for the disk or can take more than a millisecond: it is run in a thread.
     when_piped
@@ -158,6 +162,7 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
     input: Output | None = None
     effect: Effect
     mode: Mode = Mode.REPLY
+    public: bool = False
     secret: bool = False
     blocks: bool = False
     when_piped: "CommandSpec | None" = None
@@ -181,6 +186,8 @@ class CommandTable:
     ----------
     specs
         The rows, in the order in which people should read them.
+    turned_off
+        Names of further commands, which this server is told not to have.
 
     Raises
     ------
@@ -188,14 +195,19 @@ class CommandTable:
         Two rows share a name.
     """
 
-    def __init__(self, specs: Iterable[CommandSpec]) -> None:
+    def __init__(
+        self, specs: Iterable[CommandSpec], turned_off: frozenset[str] = frozenset()
+    ) -> None:
         self._specs = tuple(specs)
+        self.turned_off = turned_off
         self._by_name: dict[str, CommandSpec] = {}
         for spec in self._specs:
             for name in (spec.name, *spec.aliases):
                 if name in self._by_name:
                     raise ValueError(f"two commands are named {name}")
                 self._by_name[name] = spec
+        secret = "|".join(name for name, spec in self._by_name.items() if spec.secret) or "(?!)"
+        self._secret = re.compile(rf"\b(?:{secret})\b|(?:^|\|>)\s*(?:{secret})", re.IGNORECASE)
 
     def __iter__(self) -> Iterator[CommandSpec]:
         return iter(self._specs)
@@ -211,6 +223,31 @@ class CommandTable:
     def names(self) -> list[str]:
         """All names and aliases, sorted."""
         return sorted(self._by_name)
+
+    def without(self, names: Iterable[str]) -> "CommandTable":
+        """Return the table without some commands, given by a name or alias each.
+
+        Raises
+        ------
+        StartError
+            There is no command of that name.
+        """
+        off = set()
+        for name in names:
+            spec = self.find(name.upper())
+            if spec is None:
+                raise StartError(
+                    f"there is no command {name!r} to turn off; there are {', '.join(self.names)}"
+                )
+            off |= {spec.name, *spec.aliases}
+        return CommandTable((spec for spec in self if spec.name not in off), frozenset(off))
+
+    def may_hold_secret(self, text: str) -> bool:
+        """Whether a text, well formed or not, looks as if a secret command were in it.
+
+        Where a command begins, what only begins like its name counts too.
+        """
+        return self._secret.search(text) is not None
 
 
 def closest(word: str, names: Iterable[str]) -> str | None:

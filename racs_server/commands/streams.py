@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from racs_server.commands.context import Context
-from racs_server.commands.glob import compile_glob
 from racs_server.commands.spec import CommandSpec, Effect, Kind, Output, Overload, Param
+from racs_server.glob import compile_glob
 from racs_server.values import (
     BIT_DEPTHS,
     MAX_CHANNELS,
@@ -14,7 +14,7 @@ from racs_server.values import (
     StreamInfo,
 )
 
-STREAM_ID = Param("stream_id", Kind.STRING, "The stream's id.")
+STREAM_ID = Param("stream_id", Kind.STRING, "The stream's id.", is_stream=True)
 PATTERN = Param(
     "pattern",
     Kind.STRING,
@@ -50,8 +50,9 @@ def close_stream(context: Context, stream_id: str) -> None:
 
 
 def list_streams(context: Context, pattern: str) -> list[str]:
-    """Carry out LIST."""
-    return sorted(filter(compile_glob(pattern), context.store.ids()))
+    """Carry out LIST: of the streams that the caller may read."""
+    found = filter(compile_glob(pattern), context.store.ids())
+    return sorted(each for each in found if context.caller.may(Effect.READ, each))
 
 
 def info(context: Context, stream_id: str, attribute: str) -> int:
@@ -67,7 +68,12 @@ SPECS = (
         overloads=(
             Overload(
                 (
-                    Param("stream_id", Kind.STRING, "The new id: 1 to 255 bytes of text."),
+                    Param(
+                        "stream_id",
+                        Kind.STRING,
+                        "The new id: 1 to 255 bytes of text.",
+                        is_stream=True,
+                    ),
                     Param("sample_rate", Kind.INT, "In Hz.", least=MIN_RATE, most=MAX_RATE),
                     Param("channels", Kind.INT, "How many.", least=1, most=MAX_CHANNELS),
                     Param("bit_depth", Kind.INT, "Of the samples.", choices=BIT_DEPTHS),

@@ -4,6 +4,7 @@ from racs_server.commands import (
     admin,
     append,
     attach,
+    auth,
     encode,
     extract,
     lifetime,
@@ -26,6 +27,7 @@ TABLE = CommandTable(
         *encode.SPECS,
         *attach.SPECS,
         *live.SPECS,
+        *auth.SPECS,
         *admin.SPECS,
         *manual.SPECS,
     )

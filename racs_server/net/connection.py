@@ -28,6 +28,7 @@ from racs.wire import (
     Bytes,
     Command,
     EndOfStream,
+    Event,
     FramingLost,
     Limits,
     Rejected,
@@ -35,13 +36,15 @@ from racs.wire import (
     encode_reply,
 )
 from racs.wire.replies import encode_error
-from racs_server.commands import Executor
+from racs_server.access import NOBODY, Effect, Login, refusal, require
+from racs_server.commands import Executor, Value
 from racs_server.config import Settings
-from racs_server.errors import RacsError, StorageError
+from racs_server.errors import CommandError, RacsError, StorageError
 from racs_server.net.append import Appending
 from racs_server.net.bus import Bus
 from racs_server.net.commit import GroupCommit
 from racs_server.net.feeds import Feed, Following, Subscription
+from racs_server.net.guard import Guard, Session, TooManyFailures
 from racs_server.net.replies import BrokenReply, LongReplies
 from racs_server.net.transport import Transport
 from racs_server.storage import MAX_ATTACHMENT, Store
@@ -57,6 +60,10 @@ _TURN = 32
 _TIME_PER = 64 << 10
 _LINGER = 1.0
 _LINGER_BYTES = 1 << 20
+_LIMITS_OF_NOBODY = Limits(
+    command=4 << 10, evaluation=4 << 10, message=4 << 10, inflated=64 << 10, batch=4 << 10
+)
+"""Enough for the longest AUTH."""
 _NULL = encode_reply(None)
 _numbers = itertools.count(1)
 
@@ -70,6 +77,7 @@ class Services(msgspec.Struct, frozen=True):
     settings: Settings
     reading: trio.CapacityLimiter
     bus: Bus
+    guard: Guard = msgspec.field(default_factory=Guard)
 
     @property
     def limits(self) -> Limits:
@@ -93,9 +101,11 @@ class Connection:
         The bytes.
     services
         What is needed to answer.
+    address
+        Where the client is.
     """
 
-    def __init__(self, transport: Transport, services: Services) -> None:
+    def __init__(self, transport: Transport, services: Services, address: str = "") -> None:
         self.number = next(_numbers)
         self._transport = transport
         self._store = services.store
@@ -105,7 +115,11 @@ class Connection:
         self._reading = services.reading
         self._settings = services.settings
         self._long = LongReplies(services.store, services.reading, services.settings.data_dir)
-        self._wire = ServerConnection(services.limits)
+        self._session = Session(services.guard, address)
+        self._limits = services.limits
+        self._wire = ServerConnection()
+        self._set_limits()
+        self._log_in_by = math.inf
         self._scope = trio.CancelScope()
         self._receiving = False
         self._ending = False
@@ -140,6 +154,7 @@ class Connection:
 
     async def run(self) -> None:
         """Serve the client until it leaves, or until `end`."""
+        self._log_in_by = trio.current_time() + self._settings.login_time
         try:
             with self._scope:
                 await self._serve()
@@ -159,10 +174,13 @@ class Connection:
                 self._wire.received(count)
             if self._wire.ended:
                 return
+            if self._session.renew():
+                self._set_limits()
             try:
                 await self._answer_all()
-            except FramingLost as error:
-                self._replies.append(encode_error(f"{error}. This connection is closed"))
+            except (FramingLost, TooManyFailures) as error:
+                why = refusal(self._session.caller, f"{error}", Effect.READ) or f"{error}"
+                self._replies.append(encode_error(f"{why}. This connection is closed"))
                 await self._flush()
                 break
         await self._say_goodbye()
@@ -175,6 +193,8 @@ class Connection:
             if self._began is None:
                 self._began = trio.current_time()
             self._due = self._began + self._settings.message_time + size / _TIME_PER
+        if not self._session.admitted:
+            self._due = min(self._due, self._log_in_by)
         self._receiving = True
         count = None
         if self._appending is None or self._appending.deadline is None:
@@ -198,7 +218,7 @@ class Connection:
             self._began = None
             after_feed, self._feed_ended = self._feed_ended, False
             if self._appending is not None:
-                await self._continue(self._appending, partial(self._appending.take, event))
+                await self._continue(self._appending, partial(self._take, self._appending, event))
             elif isinstance(event, AudioFrames):
                 self._append(event)
             elif isinstance(event, Bytes) and self._attaching is not None:
@@ -209,11 +229,26 @@ class Connection:
                 self._replies.append(encode_error("an empty message: expected a command or audio"))
             elif isinstance(event, Rejected):
                 self._attaching = None
-                self._replies.append(encode_error(event.reason))
+                why = refusal(self._session.caller, event.reason, Effect.READ) or event.reason
+                self._replies.append(encode_error(why))
         if self._appending is not None:
             await self._continue(self._appending, self._appending.after_read)
         if self._replies:
             await self._flush()
+
+    def _set_limits(self) -> None:
+        """Accept from who has not said yet who they are no more than they need for that."""
+        self._wire.limit(self._limits if self._session.admitted else _LIMITS_OF_NOBODY)
+
+    def _check_audio(self, event: AudioFrames) -> None:
+        """Raise `AccessError` unless the caller may send this."""
+        if not self._session.caller.unrestricted:
+            self._session.check_audio(event.frames, self._store.id_of)
+
+    async def _take(self, appending: Appending, event: Event) -> list[bytes]:
+        if isinstance(event, AudioFrames):
+            self._check_audio(event)
+        return await appending.take(event)
 
     async def _continue(
         self, appending: Appending, step: Callable[[], Awaitable[list[bytes]]]
@@ -233,6 +268,7 @@ class Connection:
         self._attaching = None
         attach = partial(self._store.attach, target.stream_id, target.name, contents)
         try:
+            require(self._session.caller, "ATTACH", Effect.WRITE, (target.stream_id,))
             await trio.to_thread.run_sync(attach)
         except RacsError as error:
             self._replies.append(encode_error(str(error)))
@@ -243,6 +279,7 @@ class Connection:
 
     def _append(self, event: AudioFrames) -> None:
         try:
+            self._check_audio(event)
             self._store.append(event.frames)
         except RacsError as error:
             self._replies.append(encode_error(str(error)))
@@ -257,9 +294,9 @@ class Connection:
             prepared = self._executor.prepare(text)
             if prepared.blocks:
                 await self._flush()
-                value = await self._executor.run(prepared)
+                value = await self._executor.run(prepared, self._session.caller)
             else:
-                value = self._executor.run_now(prepared)
+                value = self._executor.run_now(prepared, self._session.caller)
             if isinstance(value, AudioPlan):
                 await self._flush()
                 await self._long.send_audio(value, self._send)
@@ -268,29 +305,43 @@ class Connection:
                 await self._flush()
                 await self._long.send_encoded(value, self._send)
                 return
-            if isinstance(value, Follow):
-                await self._run_feed(Following(value, self._bus, self._store, self._reading))
-                value = None
-            if isinstance(value, Subscribe):
-                await self._run_feed(Subscription(value, self._bus))
-                value = None
-            if isinstance(value, AppendTo):
-                self._appending = Appending(value, self._store, self._commit)
-                value = value.frames
-            if isinstance(value, AttachTo):
-                self._attaching = value
-                self._wire.expect_bytes(MAX_ATTACHMENT)
-                value = None
-            reply = encode_reply(value)
-        except RacsError as error:
-            self._replies.append(encode_error(str(error)))
-        except (BrokenReply, *_LEFT):
+            reply = await self._reply(value)
+        except (BrokenReply, TooManyFailures, *_LEFT):
             raise
+        except RacsError as error:
+            why = str(error)
+            if isinstance(error, CommandError) and not self._session.admitted:
+                # a mistyped AUTH too: nothing of it is quoted
+                why = refusal(NOBODY, "this cannot be understood", Effect.READ) or why
+            self._replies.append(encode_error(why))
         except Exception as error:
             self._replies.append(self._mistake(error, "a command"))
         else:
             self._acknowledged.append(len(self._replies))
             self._replies.append(reply)
+
+    async def _reply(self, value: Value) -> bytes:
+        """Return the reply to a command; where its value stands for a mode, go into that first."""
+        may_read = self._session.may_read
+        if isinstance(value, AppendTo):
+            self._appending = Appending(value, self._store, self._commit)
+            return encode_reply(value.frames)
+        if isinstance(value, AttachTo):
+            self._attaching = value
+            self._wire.expect_bytes(MAX_ATTACHMENT)
+        elif isinstance(value, Login):
+            await self._flush()
+            await self._session.log_in(value)
+            self._set_limits()
+        elif isinstance(value, Follow):
+            following = Following(value, self._bus, self._store, self._reading, may_read)
+            await self._run_feed(following)
+        elif isinstance(value, Subscribe):
+            await self._run_feed(Subscription(value, self._bus, may_read))
+        else:
+            assert not isinstance(value, AudioPlan | EncodedPlan)
+            return encode_reply(value)
+        return _NULL
 
     async def _run_feed(self, feed: Feed) -> None:
         """Feed the client until it sends anything, or leaves."""
@@ -348,11 +399,14 @@ class Connection:
         """Tell a client that did not finish its message in time, if it still listens."""
         if not self._receiving:
             return
-        reply = encode_error(
-            "the message that was begun did not come to its end in time"
-            f" ({self._settings.message_time:g} s, and 1 s for each 64 KiB):"
-            " this connection is closed"
-        )
+        if self._session.admitted:
+            why = (
+                "the message that was begun did not come to its end in time"
+                f" ({self._settings.message_time:g} s, and 1 s for each 64 KiB)"
+            )
+        else:
+            why = f"nobody said who they are within {self._settings.login_time:g} s (AUTH)"
+        reply = encode_error(f"{why}: this connection is closed")
         if self._transport.send_now(memoryview(reply)) == len(reply):
             await self._say_goodbye()
 

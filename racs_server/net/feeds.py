@@ -38,8 +38,8 @@ import trio
 
 from racs.wire import encode_reply, vector_head
 from racs_server.commands import iter_blocks
-from racs_server.commands.glob import compile_glob
-from racs_server.errors import StreamError
+from racs_server.errors import AccessError, StreamError
+from racs_server.glob import compile_glob
 from racs_server.net.bus import Bell, Bus
 from racs_server.net.replies import SAMPLE, TURN_BYTES, Piece
 from racs_server.storage import Store
@@ -52,6 +52,8 @@ _AT_ONCE = 1000
 """Events in one send."""
 
 Send = Callable[[Piece], Awaitable[None]]
+MayRead = Callable[[str], bool]
+"""Whether the client may read a stream, now."""
 
 
 class Feed(ABC):
@@ -95,12 +97,20 @@ class Following(Feed):
         Where it comes from.
     reading
         How many threads may read at once, over all connections.
+    may_read
+        Whether the client may read a stream; it may lose that.
     """
 
     def __init__(
-        self, follow: Follow, bus: Bus, store: Store, reading: trio.CapacityLimiter
+        self,
+        follow: Follow,
+        bus: Bus,
+        store: Store,
+        reading: trio.CapacityLimiter,
+        may_read: MayRead,
     ) -> None:
         super().__init__(bus)
+        self._may_read = may_read
         self._follow = follow
         self._store = store
         self._reading = reading
@@ -123,6 +133,8 @@ class Following(Feed):
                     await self._bell.wait()
 
     def _info(self) -> StreamInfo:
+        if not self._may_read(self._follow.stream_id):
+            raise AccessError(f"{self._follow.stream_id!r} may not be followed any more")
         info = self._store.info(self._follow.stream_id)
         if info.serial != self._follow.serial:
             raise StreamError(f"stream {info.id!r} was deleted and made anew meanwhile")
@@ -157,10 +169,13 @@ class Subscription(Feed):
         Which, and since when.
     bus
         Where it comes from.
+    may_read
+        Whether the client may read a stream: of others it is told nothing.
     """
 
-    def __init__(self, subscribe: Subscribe, bus: Bus) -> None:
+    def __init__(self, subscribe: Subscribe, bus: Bus, may_read: MayRead) -> None:
         super().__init__(bus)
+        self._may_read = may_read
         self._matches = compile_glob(subscribe.pattern)
         self._known = bus.now() if subscribe.since is None else subscribe.since
 
@@ -177,7 +192,11 @@ class Subscription(Feed):
                 elif self._known < bus.latest:
                     events = bus.since(self._known, _AT_ONCE)
                     self._known = events[-1].number
-                    replies = [each.reply for each in events if self._matches(each.stream_id)]
+                    replies = [
+                        each.reply
+                        for each in events
+                        if self._matches(each.stream_id) and self._may_read(each.stream_id)
+                    ]
                     await send(b"".join(replies))
                 else:
                     await self._bell.wait()

@@ -1,6 +1,7 @@
 """The listeners: clients come in, up to a limit, and are seen out in order at the end."""
 
 import logging
+import ssl
 from typing import Self
 
 import trio
@@ -9,7 +10,8 @@ from racs.wire.replies import encode_error
 from racs_server.config import Settings
 from racs_server.errors import StartError
 from racs_server.net.connection import Connection, Services
-from racs_server.net.transport import SocketTransport
+from racs_server.net.tls import TlsTransport
+from racs_server.net.transport import SocketTransport, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -24,11 +26,14 @@ class Server:
     ----------
     services
         What the connections work with.
+    tls
+        See `racs_server.net.tls`; None: no TLS.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, tls: ssl.SSLContext | None = None) -> None:
         self._services = services
         self._settings: Settings = services.settings
+        self._tls = tls
         self._connections: set[Connection] = set()
         self._listeners: list[trio.SocketListener] = []
 
@@ -102,7 +107,16 @@ class Server:
         if len(self._connections) >= self._settings.max_connections:
             await self._refuse(stream)
             return
-        connection = Connection(SocketTransport(stream), self._services)
+        try:
+            address = stream.socket.getpeername()[0]
+            transport: Transport = SocketTransport(stream)
+        except OSError as error:
+            logger.debug("a client was gone before it was let in: %s", error)
+            await trio.aclose_forcefully(stream)
+            return
+        if self._tls is not None:
+            transport = TlsTransport(transport, self._tls, address, self._settings.login_time)
+        connection = Connection(transport, self._services, address)
         self._connections.add(connection)
         try:
             await connection.run()
@@ -112,6 +126,10 @@ class Server:
     async def _refuse(self, stream: trio.SocketStream) -> None:
         """Say why there is no room; the client's first request gets this as its reply."""
         limit = self._settings.max_connections
+        if self._tls is not None:
+            # it could only be told after a handshake, which is work that there is no room for
+            await trio.aclose_forcefully(stream)
+            return
         with trio.move_on_after(_REFUSAL_TIME):
             try:
                 await stream.send_all(

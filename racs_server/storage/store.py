@@ -69,6 +69,12 @@ class Store(Lives, Turns, Attaching):
         with self._lock:
             return [stream_id for stream_id, s in self._by_id.items() if not s.deleted]
 
+    def id_of(self, hash_: int) -> str | None:
+        """Return the id of the stream with a hash, or None."""
+        # one look into a dictionary: needs no lock
+        stream = self._by_hash.get(hash_)
+        return None if stream is None else stream.id
+
     def append(self, frames: Sequence[Frame]) -> int:
         """Take the frames of one message, all or none; `Upkeep.flush` before they are acknowledged.
 

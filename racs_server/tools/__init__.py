@@ -6,4 +6,6 @@ it takes as options, and is given all of them, put together as the server's are.
 
 import click
 
-COMMANDS: tuple[click.Command, ...] = ()
+from racs_server.tools.users import token, user
+
+COMMANDS: tuple[click.Command, ...] = (user, token)

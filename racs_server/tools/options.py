@@ -10,7 +10,13 @@ import click
 
 from racs_server.config import FIELDS, Settings, load_settings, show
 
-_KINDS: dict[Any, Any] = {int: int, float: float, str: str, Path: click.Path(path_type=Path)}
+_KINDS: dict[Any, Any] = {
+    int: int,
+    float: float,
+    str: str,
+    bool: bool,
+    Path: click.Path(path_type=Path),
+}
 
 
 class Given:
@@ -48,8 +54,10 @@ def setting_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...,
             metadata = FIELDS[name].metadata
             choices = metadata["choices"]
             default = show(FIELDS[name].default, metadata["unit"])
+            flag = f"--{name.replace('_', '-')}"
             command = click.option(
-                f"--{name.replace('_', '-')}",
+                f"{flag}/--no-{flag[2:]}" if FIELDS[name].type is bool else flag,
+                default=None,
                 type=click.Choice(choices) if choices else _KINDS[FIELDS[name].type],
                 help=f"{metadata['doc']}  [default: {default}]",
             )(command)

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import traceback
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -9,17 +10,16 @@ import numpy as np
 import pytest
 import trio
 
+from racs_server.access import Login
 from racs_server.commands import (
-    TABLE,
     CommandSpec,
     CommandTable,
     Context,
     Executor,
-    Param,
     Value,
     iter_blocks,
 )
-from racs_server.commands.spec import Effect, Kind, Output, Overload
+from racs_server.commands.spec import Effect, Output, Overload
 from racs_server.errors import CommandError, LimitError, RequestError, StreamError
 from racs_server.values import AudioFormat, AudioPlan
 from tests.commands.memory_store import MemoryStore
@@ -302,24 +302,39 @@ def test_long_texts_and_errors_are_not_kept(executor: Executor, text: str) -> No
     assert executor.statistics()["cached"] == 0
 
 
-def test_a_secret_is_not_kept(store: MemoryStore) -> None:
-    def auth(context: Context, token: str) -> None:
-        assert token
-
-    secret = CommandSpec(
-        name="AUTH",
-        doc="For the test.",
-        example="AUTH 'x'",
-        overloads=(Overload((Param("token", Kind.STRING, "For the test."),), auth),),
-        output=Output.NULL,
-        effect=Effect.READ,
-        secret=True,
-    )
-    executor = Executor(store, lambda: None, table=CommandTable([*TABLE, secret]))
-    prepared = executor.prepare("PING |> AUTH 'hush'")
-    assert executor.run_now(prepared) is None
+@pytest.mark.parametrize("text", ["AUTH 'anna' 'hush'", "PING |> auth 'hush'"])
+def test_a_secret_is_not_kept(executor: Executor, text: str) -> None:
+    prepared = executor.prepare(text)
+    login = executor.run_now(prepared)
+    assert isinstance(login, Login)
+    assert login.secret == "hush"
     assert executor.statistics()["cached"] == 0
-    assert "hush" not in repr(prepared)
+    assert "hush" not in repr((prepared, prepared.steps, login))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AUTH 'anna' 'hush",
+        "AUTH 'anna' hush",
+        "AUTH 'anna', 'hush'",
+        "AUTH anna hush",
+        "AUTH 'anna' 'hush' 'hush'",
+        "AUTH 1 'hush'",
+        "AUTH 'hush' |> PING",
+        "PING AUTH 'hush'",
+        "authenticate 'anna' 'hush'",
+        "INFO 'x' 'size' |> AUTHORISE 'hush'",
+        "AUTH'anna''hush'",
+        'auth "hush" 7' + " " * 2000,
+    ],
+)
+async def test_a_malformed_secret_is_not_quoted(executor: Executor, text: str) -> None:
+    with pytest.raises(CommandError) as raised:
+        await executor.run(text)
+    assert "AUTH 'user' 'password'" in str(raised.value)
+    assert "hush" not in "".join(traceback.format_exception(raised.value))
+    assert raised.value.__context__ is None
 
 
 def test_a_file_of_more_than_the_spool_allows_is_refused_before_any_work() -> None:

@@ -8,6 +8,7 @@ wrong; an error has a text of our own, and the bytes of a file are checked elsew
 from enum import Enum
 
 from racs.wire import Vector, encode_reply
+from racs_server.access import Login
 from racs_server.commands import Executor, Value, iter_blocks
 from racs_server.errors import RacsError
 from racs_server.values import AppendTo, AttachTo, AudioPlan, EncodedPlan, Follow, Subscribe
@@ -139,7 +140,8 @@ EXCHANGES: tuple[tuple[str, bytes | Value | Outcome], ...] = (
 def encoded(value: bytes | Value) -> bytes:
     if isinstance(value, bytes):
         return len(value).to_bytes(8, "little") + value
-    assert not isinstance(value, AudioPlan | EncodedPlan | AppendTo | AttachTo | Follow | Subscribe)
+    modes = AppendTo | AttachTo | Follow | Subscribe | Login
+    assert not isinstance(value, AudioPlan | EncodedPlan | modes)
     return encode_reply(value)
 
 

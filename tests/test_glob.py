@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from racs_server.commands.glob import compile_glob
+from racs_server.glob import compile_glob
 
 
 def matches(pattern: str, text: str) -> bool:
