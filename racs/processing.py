@@ -14,8 +14,8 @@ from racs.commands import checked_int, checked_number, checked_text
 class AudioCommands(ABC):
     """Base of `racs.pipeline.Pipeline`; each method adds one command and returns the pipeline.
 
-    What is processed keeps its sample rate and bit depth; results are rounded half to even, and
-    saturate at what the bit depth can hold.
+    What is processed keeps its format, but where a method changes it; results are rounded half to
+    even, and saturate at what the bit depth can hold.
     """
 
     @abstractmethod
@@ -104,6 +104,28 @@ class AudioCommands(ABC):
         sample peak (dBFS) and true peak (dBTP); minus infinity for silence, its range 0.
         """
         return self._add("LOUDNESS")
+
+    def resample(self, sample_rate: int) -> Self:
+        """Change the sample rate, in Hz; silence lies before and after the audio."""
+        return self._add("RESAMPLE", checked_int(sample_rate, "sample_rate"))
+
+    def remix(self, channels: int) -> Self:
+        """Change the number of channels, without overload."""
+        return self._add("REMIX", checked_int(channels, "channels"))
+
+    def depth(self, bit_depth: int, seed: int | None = 0) -> Self:
+        """Change the bit depth.
+
+        Parameters
+        ----------
+        bit_depth
+            16 or 24.
+        seed
+            Of the dither that goes into fewer bits; equal seeds give equal samples. None: no
+            dither, samples are rounded half to even.
+        """
+        dither = "none" if seed is None else checked_int(seed, "seed")
+        return self._add("DEPTH", checked_int(bit_depth, "bit_depth"), dither)
 
     def format(self, mime_type: str, sample_rate: int, channels: int, bit_depth: int) -> Self:
         """Convert and encode the audio that the command before gives; the result is bytes.

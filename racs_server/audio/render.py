@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from racs_server.audio import dsp, pcm
+from racs_server.audio import dsp, pcm, resample
 from racs_server.values import AudioPlan, StreamRange, plans
 from racs_server.values.building import sample_bounds
 
@@ -57,7 +57,6 @@ def render(plan: AudioPlan, read: Read, start: int = 0, stop: int | None = None)
 
 def _render(plan: AudioPlan, read: Read, start: int, stop: int) -> Iterator[Block]:
     """Open a node; `start` lies before `stop`, and neither outside the plan."""
-    bounds = sample_bounds(plan.format.bit_depth)
     match plan:
         case StreamRange():
             return _stream_range(plan, read, start, stop)
@@ -67,22 +66,13 @@ def _render(plan: AudioPlan, read: Read, start: int, stop: int) -> Iterator[Bloc
             return _within_silence(source, read, start - plan.before, stop - plan.before)
         case plans.Faded(source):
             return _faded(plan, _render(source, read, start, stop), start)
-        case plans.Gained(source, factor):
-            return (dsp.gained(each, factor, bounds) for each in _render(source, read, start, stop))
-        case plans.Panned(source, position):
-            return (
-                dsp.panned(each, position, bounds) for each in _render(source, read, start, stop)
-            )
-        case plans.Clipped(source, least, most):
-            return (dsp.bounded(each, (least, most)) for each in _render(source, read, start, stop))
-        case plans.OneChannel(source, channel):
-            channels = source.format.channels
-            return (
-                dsp.one_channel(each, channels, channel)
-                for each in _render(source, read, start, stop)
-            )
+        case plans.Resampled():
+            return _resampled(plan, read, start, stop)
+        case plans.Requantized(seed=int(seed)):
+            return _dithered(plan, seed, read, start, stop)
         case plans.Mixed(left, right):
             pairs = _pairs(*(_within_silence(each, read, start, stop) for each in (left, right)))
+            bounds = sample_bounds(plan.format.bit_depth)
             return (dsp.added(*pair, bounds) for pair in pairs)
         case plans.Merged(left, right):
             pairs = _pairs(*(_within_silence(each, read, start, stop) for each in (left, right)))
@@ -91,6 +81,42 @@ def _render(plan: AudioPlan, read: Read, start: int, stop: int) -> Iterator[Bloc
                 for pair in pairs
                 for part in _cut(dsp.interleaved(*pair), plan.format.channels)
             )
+        case _:
+            change = _change(plan)
+            return (
+                part
+                for each in _render(plan.source, read, start, stop)
+                for part in _cut(change(each), plan.format.channels)
+            )
+
+
+def _change(
+    plan: plans.Gained
+    | plans.Panned
+    | plans.Clipped
+    | plans.OneChannel
+    | plans.Remixed
+    | plans.Requantized,
+) -> Callable[[Block], Block]:
+    """Return what a node does to a block, if that is the same wherever the block is."""
+    bounds = sample_bounds(plan.format.bit_depth)
+    own = plan.source.format
+    match plan:
+        case plans.Gained(_, factor):
+            return lambda block: dsp.gained(block, factor, bounds)
+        case plans.Panned(_, position):
+            return lambda block: dsp.panned(block, position, bounds)
+        case plans.Clipped(_, least, most):
+            return lambda block: dsp.bounded(block, (least, most))
+        case plans.OneChannel(_, channel):
+            return lambda block: dsp.one_channel(block, own.channels, channel)
+        case plans.Remixed(_, channels):
+            matrix = dsp.remix_matrix(own.channels, channels)
+            return lambda block: dsp.remixed(block, matrix, bounds)
+        case plans.Requantized(_, depth) if depth > own.bit_depth:
+            return lambda block: dsp.deepened(block, depth - own.bit_depth)
+        case plans.Requantized(_, depth):
+            return lambda block: dsp.shortened(block, own.bit_depth - depth, bounds)
 
 
 def _stream_range(plan: StreamRange, read: Read, start: int, stop: int) -> Iterator[Block]:
@@ -110,6 +136,63 @@ def _faded(plan: plans.Faded, blocks: Iterator[Block], start: int) -> Iterator[B
     for block in blocks:
         yield dsp.faded(block, channels, place, plan.frames, (plan.rise, plan.fall), bounds)
         place += block.size // channels
+
+
+def _resampled(plan: plans.Resampled, read: Read, start: int, stop: int) -> Iterator[Block]:
+    """Read as much before and after the part as can be felt in it."""
+    channels = plan.format.channels
+    bounds = sample_bounds(plan.format.bit_depth)
+    rates = (plan.source.format.sample_rate, plan.sample_rate)
+    first = resample.first_input(start, rates)
+    blocks = _within_silence(plan.source, read, first, resample.end_of_input(stop, rates))
+    rounded = (dsp.rounded(each, bounds) for each in resample.resampled(blocks, rates, channels))
+    skipped = start - resample.output_place(first, rates)
+    return _part(rounded, channels, skipped, stop - start)
+
+
+def _dithered(
+    plan: plans.Requantized, seed: int, read: Read, start: int, stop: int
+) -> Iterator[Block]:
+    """Read whole groups of the frames that are dithered together, though only a part is wanted."""
+    channels, group = plan.format.channels, dsp.DITHER_FRAMES
+    bits = plan.source.format.bit_depth - plan.bit_depth
+    first = start // group * group
+    blocks = _render(plan.source, read, first, min(-(-stop // group) * group, plan.frames))
+    step = max(1, _block_frames(channels) // group) * group
+    dithered = (
+        dsp.dithered(
+            each, bits, channels, first + number * step, seed, sample_bounds(plan.bit_depth)
+        )
+        for number, each in enumerate(_in_blocks_of(step * channels, blocks))
+    )
+    return _part(dithered, channels, start - first, stop - start)
+
+
+def _in_blocks_of(size: int, blocks: Iterator[Block]) -> Iterator[Block]:
+    """Yield blocks of so many samples, and one of the rest; each is good until the next."""
+    gathered = np.empty(size, np.int32)
+    count = 0
+    for block in blocks:
+        rest = block
+        while rest.size:
+            taken = min(rest.size, size - count)
+            gathered[count : count + taken] = rest[:taken]
+            count, rest = count + taken, rest[taken:]
+            if count == size:
+                yield gathered
+                count = 0
+    if count:
+        yield gathered[:count]
+
+
+def _part(blocks: Iterator[Block], channels: int, skipped: int, frames: int) -> Iterator[Block]:
+    """Yield so many frames of what any blocks hold, after those that are skipped."""
+    start, stop = skipped * channels, (skipped + frames) * channels
+    for block in blocks:
+        yield from _cut(block[max(start, 0) : max(stop, 0)], channels)
+        start, stop = start - block.size, stop - block.size
+        if stop <= 0:
+            return
 
 
 def _within_silence(source: AudioPlan, read: Read, start: int, stop: int) -> Iterator[Block]:

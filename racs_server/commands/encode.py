@@ -1,13 +1,11 @@
 """The commands that make files of piped audio: they describe them, and whoever sends them encodes.
 
-The audio is encoded as it is; a file that cannot hold it, or a format that is not the audio's own,
-is refused.
+ENCODE takes the audio as it is, FORMAT converts it first; a file that cannot hold it is refused.
 """
 
 from racs_server.audio.codecs import CODECS
 from racs_server.commands.context import Context
 from racs_server.commands.spec import CommandSpec, Effect, Kind, Output, Overload, Param
-from racs_server.errors import RequestError
 from racs_server.values import (
     BIT_DEPTHS,
     MAX_CHANNELS,
@@ -18,6 +16,7 @@ from racs_server.values import (
     EncodedPlan,
 )
 from racs_server.values.building import checked
+from racs_server.values.converting import convert
 
 
 def encode(context: Context, piped: AudioPlan, mime_type: str) -> EncodedPlan:
@@ -37,14 +36,8 @@ def format_(
 ) -> EncodedPlan:
     """Carry out FORMAT."""
     wanted = AudioFormat(sample_rate, channels, bit_depth)
-    if wanted != piped.format:
-        own = piped.format
-        raise RequestError(
-            f"FORMAT: the audio is {own}, and {wanted} was asked for: audio is encoded as it is, so"
-            f" that they have to match: FORMAT '{mime_type}' {own.sample_rate} {own.channels}"
-            f" {own.bit_depth}, or ENCODE '{mime_type}', which takes them from the audio"
-        )
-    return encode(context, piped, mime_type)
+    CODECS.find(mime_type).check(wanted)
+    return encode(context, convert(piped, wanted), mime_type)
 
 
 _MIME_TYPE = Param(
@@ -54,7 +47,8 @@ _MIME_TYPE = Param(
 SPECS = (
     CommandSpec(
         name="FORMAT",
-        doc="Make a file of the piped audio, of the rate, channels and depth that it has.",
+        doc="Make a file of the piped audio, converted to a sample rate, channels and bit depth as"
+        " by RESAMPLE, REMIX and DEPTH.",
         example="RANGE 'chopin' 0 30 |> FORMAT 'audio/wav' 44100 2 16",
         overloads=(
             Overload(

@@ -8,7 +8,15 @@ from fractions import Fraction
 from racs_server.commands.context import Context
 from racs_server.commands.extract import RANGE, range_
 from racs_server.commands.spec import CommandSpec, Effect, Handler, Kind, Output, Overload, Param
-from racs_server.values import AudioPlan, building
+from racs_server.values import (
+    BIT_DEPTHS,
+    MAX_CHANNELS,
+    MAX_RATE,
+    MIN_RATE,
+    AudioPlan,
+    building,
+    converting,
+)
 
 
 def gain(context: Context, piped: AudioPlan, factor: Fraction) -> AudioPlan:
@@ -46,6 +54,31 @@ def split(context: Context, piped: AudioPlan, channel: int) -> AudioPlan:
     return building.split(piped, channel)
 
 
+def resample(context: Context, piped: AudioPlan, sample_rate: int) -> AudioPlan:
+    """Carry out RESAMPLE."""
+    return converting.resample(piped, sample_rate)
+
+
+def remix(context: Context, piped: AudioPlan, channels: int) -> AudioPlan:
+    """Carry out REMIX."""
+    return converting.remix(piped, channels)
+
+
+def depth(context: Context, piped: AudioPlan, bit_depth: int) -> AudioPlan:
+    """Carry out DEPTH, dithered."""
+    return converting.requantize(piped, bit_depth)
+
+
+def seeded_depth(context: Context, piped: AudioPlan, bit_depth: int, seed: int) -> AudioPlan:
+    """Carry out DEPTH, dithered with random numbers of one's own."""
+    return converting.requantize(piped, bit_depth, seed)
+
+
+def plain_depth(context: Context, piped: AudioPlan, bit_depth: int, dither: str) -> AudioPlan:
+    """Carry out DEPTH, not dithered."""
+    return converting.requantize(piped, bit_depth, None)
+
+
 def mix(
     context: Context, piped: AudioPlan, stream_id: str, start: Fraction, duration: Fraction
 ) -> AudioPlan:
@@ -63,11 +96,15 @@ def merge(
 def _row(
     name: str, doc: str, arguments: str, params: tuple[Param, ...], handler: Handler
 ) -> CommandSpec:
+    return _overloaded(name, doc, arguments, Overload(params, handler))
+
+
+def _overloaded(name: str, doc: str, arguments: str, *overloads: Overload) -> CommandSpec:
     return CommandSpec(
         name=name,
         doc=doc,
         example=f"RANGE 'chopin' 0 30 |> {name} {arguments}",
-        overloads=(Overload(params, handler),),
+        overloads=overloads,
         input=Output.AUDIO,
         output=Output.AUDIO,
         effect=Effect.READ,
@@ -77,6 +114,8 @@ def _row(
 def _seconds(name: str, doc: str) -> Param:
     return Param(name, Kind.FLOAT, doc, least=0)
 
+
+_BIT_DEPTH = Param("bit_depth", Kind.INT, "Of the samples.", choices=BIT_DEPTHS)
 
 SPECS = (
     _row(
@@ -149,6 +188,46 @@ SPECS = (
         "0",
         (Param("channel", Kind.INT, "Which, counted from 0.", least=0),),
         split,
+    ),
+    _row(
+        "RESAMPLE",
+        "Change the sample rate of the piped audio, which is the whole signal: before and after it"
+        " is silence. N sample frames become N x sample_rate / rate, rounded up.",
+        "48000",
+        (
+            Param(
+                "sample_rate",
+                Kind.INT,
+                "In Hz; at most 100 times higher or lower than the audio's own.",
+                least=MIN_RATE,
+                most=MAX_RATE,
+            ),
+        ),
+        resample,
+    ),
+    _row(
+        "REMIX",
+        "Change the number of channels of the piped audio: mono becomes two equal channels, stereo"
+        " its mean; surround sound comes to fewer loudspeakers by ITU-R BS.775, scaled so that it"
+        " cannot overload.",
+        "1",
+        (Param("channels", Kind.INT, "How many.", least=1, most=MAX_CHANNELS),),
+        remix,
+    ),
+    _overloaded(
+        "DEPTH",
+        "Change the bit depth of the piped audio. From 24 bits to 16 it is dithered (TPDF), but"
+        " for stretches that 16 bits hold exactly; equal seeds give equal samples.",
+        "16",
+        Overload((_BIT_DEPTH,), depth),
+        Overload(
+            (_BIT_DEPTH, Param("seed", Kind.INT, "Of the dither: 0 if not given.", least=0)),
+            seeded_depth,
+        ),
+        Overload(
+            (_BIT_DEPTH, Param("dither", Kind.STRING, "Leaves it out.", choices=("none",))),
+            plain_depth,
+        ),
     ),
     _row(
         "MIX",

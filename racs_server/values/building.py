@@ -30,6 +30,10 @@ MAX_NODES = 128
 """The most nodes: bounds the memory and the depth of the calls that reading a plan takes."""
 
 
+MAX_RESAMPLED_CHANNELS = 128
+"""The most channels that are resampled at once: each takes up to a megabyte while it is read."""
+
+
 def seconds_to_range(start: Fraction, duration: Fraction, rate: int) -> tuple[int, int]:
     """Return which sample frames a stretch of seconds is: the first, and one past the last.
 
@@ -217,12 +221,18 @@ def checked(plan: AudioPlan, command: str) -> AudioPlan:
     Raises
     ------
     LimitError
-        It has more than `MAX_FRAMES` sample frames or `MAX_NODES` nodes.
+        It has more than `MAX_FRAMES` sample frames, `MAX_NODES` nodes or
+        `MAX_RESAMPLED_CHANNELS`.
     """
     if plan.nodes > MAX_NODES:
         raise LimitError(
             f"{command}: {plan.nodes} steps of processing in one request, at most {MAX_NODES} are"
             " carried out: STREAM a part of it into a stream of its own, and go on from there"
+        )
+    if plan.resampled_channels > MAX_RESAMPLED_CHANNELS:
+        raise LimitError(
+            f"{command}: {plan.resampled_channels} channels are resampled in one request, counted"
+            f" once for each time; at most {MAX_RESAMPLED_CHANNELS} are: resample once, at the end"
         )
     if plan.frames > MAX_FRAMES:
         rate = plan.format.sample_rate

@@ -49,6 +49,11 @@ class _Node(msgspec.Struct, frozen=True, tag=True, dict=True):
         """How many nodes the tree has, this one included."""
         return 1 + sum(each.nodes for each in self.inputs)
 
+    @cached_property
+    def resampled_channels(self) -> int:
+        """How many channels are resampled, over all nodes: each takes memory while it is read."""
+        return sum(each.resampled_channels for each in self.inputs)
+
     def leaves(self) -> "Iterator[StreamRange]":
         """Yield the ranges of streams that are read, from the first input to the last."""
         for each in self.inputs:
@@ -128,6 +133,11 @@ class StreamRange(msgspec.Struct, frozen=True, tag=True):
     def nodes(self) -> int:
         """A leaf is one node."""
         return 1
+
+    @property
+    def resampled_channels(self) -> int:
+        """A leaf is read at the rate that it has."""
+        return 0
 
     @property
     def inputs(self) -> "tuple[AudioPlan, ...]":
@@ -243,6 +253,72 @@ class OneChannel(_Change, frozen=True):
         return msgspec.structs.replace(self.source.format, channels=1)
 
 
+class Resampled(_Change, frozen=True):
+    """Its source at another sample rate.
+
+    Frame j is the source's audio at the time ``j / sample_rate``; outside the source is silence.
+
+    Attributes
+    ----------
+    sample_rate
+        In Hz.
+    """
+
+    sample_rate: int
+
+    @cached_property
+    def format(self) -> AudioFormat:
+        """The source's, but for the rate."""
+        return msgspec.structs.replace(self.source.format, sample_rate=self.sample_rate)
+
+    @cached_property
+    def frames(self) -> int:
+        """Exact length: as many frames as begin before the source's end."""
+        return -(-self.source.frames * self.sample_rate // self.source.format.sample_rate)
+
+    @cached_property
+    def resampled_channels(self) -> int:
+        """The source's, and its own."""
+        return self.source.resampled_channels + self.format.channels
+
+
+class Remixed(_Change, frozen=True):
+    """Its source for another number of loudspeakers.
+
+    Attributes
+    ----------
+    channels
+        How many.
+    """
+
+    channels: int
+
+    @cached_property
+    def format(self) -> AudioFormat:
+        """The source's, but for the channels."""
+        return msgspec.structs.replace(self.source.format, channels=self.channels)
+
+
+class Requantized(_Change, frozen=True):
+    """Its source at another bit depth.
+
+    Attributes
+    ----------
+    bit_depth
+        Bits of a sample.
+    seed
+        Where the random numbers of the dither begin, or None: there is no dither.
+    """
+
+    bit_depth: int
+    seed: int | None
+
+    @cached_property
+    def format(self) -> AudioFormat:
+        """The source's, but for the bit depth."""
+        return msgspec.structs.replace(self.source.format, bit_depth=self.bit_depth)
+
+
 class Mixed(_Join, frozen=True):
     """The sum of two inputs of the same format."""
 
@@ -257,7 +333,19 @@ class Merged(_Join, frozen=True):
 
 
 AudioPlan = (
-    StreamRange | Window | Padded | Gained | Faded | Panned | Clipped | OneChannel | Mixed | Merged
+    StreamRange
+    | Window
+    | Padded
+    | Gained
+    | Faded
+    | Panned
+    | Clipped
+    | OneChannel
+    | Resampled
+    | Remixed
+    | Requantized
+    | Mixed
+    | Merged
 )
 """Any plan."""
 

@@ -68,6 +68,11 @@ CALLS: list[tuple[Call, str]] = [
     (lambda p: p.pan(pan=-0.3), "PAN -0.3"),
     (lambda p: p.clip(min_val=-100, max_val=100), "CLIP -100 100"),
     (lambda p: p.split(channel=1), "SPLIT 1"),
+    (lambda p: p.resample(sample_rate=48_000), "RESAMPLE 48000"),
+    (lambda p: p.remix(channels=1), "REMIX 1"),
+    (lambda p: p.depth(bit_depth=16), "DEPTH 16 0"),
+    (lambda p: p.depth(bit_depth=16, seed=7), "DEPTH 16 7"),
+    (lambda p: p.depth(bit_depth=16, seed=None), "DEPTH 16 'none'"),
     (lambda p: p.encode(mime_type="audio/flac"), "ENCODE 'audio/flac'"),
     (lambda p: p.ping().stream(stream_id="a"), "PING |> STREAM 'a'"),
 ]

@@ -114,9 +114,41 @@ async def test_commands_work_together(store: MemoryStore, executor: Executor) ->
     assert np.array_equal(samples(store, await executor.run(text)), expected)
 
 
+async def test_audio_is_converted(store: MemoryStore, executor: Executor) -> None:
+    audio = record(store, "a", 44_100, depth=24)
+    whole = "RANGE 'a' 0 1 |>"
+    mono = samples(store, await executor.run(f"{whole} REMIX 1"))
+    assert np.array_equal(mono.ravel(), np.rint(audio.mean(axis=1)))
+    assert len(samples(store, await executor.run(f"{whole} RESAMPLE 48000"))) == 48_000
+    plain = samples(store, await executor.run(f"{whole} DEPTH 16 'none'"))
+    assert np.array_equal(plain, model.rounded(audio / 256, 16))
+    texts = ("DEPTH 16", "DEPTH 16 0", "DEPTH 16 1")
+    dithered, same, other = [
+        samples(store, await executor.run(f"{whole} {text}")) for text in texts
+    ]
+    assert np.array_equal(dithered, same)
+    assert not np.array_equal(dithered, other)
+    for each in (dithered, other):
+        assert np.abs(each - audio / 256).max() < 1.5
+
+
+async def test_format_does_what_the_commands_do(store: MemoryStore, executor: Executor) -> None:
+    record(store, "a", 44_100, depth=24)
+    whole = "RANGE 'a' 0.1 0.5 |>"
+    steps = f"{whole} REMIX 1 |> RESAMPLE 48000 |> DEPTH 16 |> ENCODE 'audio/wav'"
+    data = file_bytes(store, await executor.run(f"{whole} FORMAT 'audio/wav' 48000 1 16"))
+    assert len(data) == 44 + 2 * 24_000
+    assert data == file_bytes(store, await executor.run(steps))
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        ("RANGE 'a' 0 1 |> RESAMPLE 0", "expected an int from 1 to 768000"),
+        ("RANGE 'a' 0 1 |> REMIX 33", "expected an int from 1 to 32"),
+        ("RANGE 'a' 0 1 |> DEPTH 20", "expected 16 or 24"),
+        ("RANGE 'a' 0 1 |> DEPTH 16 -1", "expected an int of at least 0"),
+        ("RANGE 'a' 0 1 |> DEPTH 16 'no'", "DEPTH is written DEPTH bit_depth or DEPTH bit_d"),
         ("GAIN 1", "expected s32v from the pipe, but nothing is piped"),
         ("RANGE 'a' 0 1 |> ENCODE 'audio/wav' |> GAIN 1", "but ENCODE, which gives u8v, is piped"),
         ("CREATE 'new' 8000 1 16 |> PAN 0", "but CREATE, which gives null, is piped"),
@@ -150,12 +182,9 @@ async def test_what_the_audio_does_not_allow_is_refused(
         ("RANGE 'a' 0 1 |> MERGE 'b' 0 1", "MERGE: the first (left) audio is 44100 Hz, 2 channels"),
         ("RANGE 'a' 0 1 |> MIX 'none' 0 1", "no such stream: 'none'"),
         ("RANGE 'wide' 0 1 |> ENCODE 'audio/flac'", "FLAC (audio/flac) cannot hold 44100 Hz, 9 ch"),
-        (
-            "RANGE 'a' 0 1 |> FORMAT 'audio/wav' 48000 2 16",
-            "FORMAT: the audio is 44100 Hz, 2 channels, 16 bit, and 48000 Hz, 2 channels, 16 bit"
-            " was asked for: audio is encoded as it is, so that they have to match: FORMAT"
-            " 'audio/wav' 44100 2 16, or ENCODE 'audio/wav', which takes them from the audio",
-        ),
+        ("RANGE 'a' 0 1 |> RESAMPLE 440", "RESAMPLE: from 44100 Hz to 440 Hz, but a rate can bec"),
+        ("RANGE 'a' 0 1 |> FORMAT 'audio/flac' 44100 9 16", "FLAC (audio/flac) cannot hold 44100"),
+        ("RANGE 'a' 0 1 |> FORMAT 'audio/wav' 8 2 16", "RESAMPLE: from 44100 Hz to 8 Hz"),
     ]:
         assert says in await refusal(executor, text), text
 

@@ -53,8 +53,11 @@ def test_files_are_the_audio(daemon: Daemon, noise: np.ndarray) -> None:
         samples, rate = soundfile.read(io.BytesIO(flac), dtype="int16")
         assert rate == RATE
         assert np.array_equal(samples, noise)
-        with pytest.raises(RacsException, match="so that they have to match"):
-            p.reset().range("noise", 0, 3).format("audio/flac", 48_000, 2, 16).execute()
+        mono = p.reset().range("noise", 0, 3).format("audio/flac", 48_000, 1, 24).execute()
+        samples, rate = soundfile.read(io.BytesIO(mono), dtype="int32")
+        assert (rate, samples.shape) == (48_000, (3 * 48_000,))
+        with pytest.raises(RacsException, match="a rate can become at most 100 times"):
+            p.reset().range("noise", 0, 3).format("audio/flac", 8, 2, 16).execute()
 
 
 def test_a_pipe_fills_a_stream(daemon: Daemon, noise: np.ndarray) -> None:

@@ -12,6 +12,23 @@ Invariants
 """
 
 from racs_server.audio.dsp.channels import interleaved, one_channel
-from racs_server.audio.dsp.levels import added, bounded, faded, gained, panned
+from racs_server.audio.dsp.depth import DITHER_FRAMES, deepened, dithered, shortened
+from racs_server.audio.dsp.levels import added, bounded, faded, gained, panned, rounded
+from racs_server.audio.dsp.remix import remix_matrix, remixed
 
-__all__ = ["added", "bounded", "faded", "gained", "interleaved", "one_channel", "panned"]
+__all__ = [
+    "DITHER_FRAMES",
+    "added",
+    "bounded",
+    "deepened",
+    "dithered",
+    "faded",
+    "gained",
+    "interleaved",
+    "one_channel",
+    "panned",
+    "remix_matrix",
+    "remixed",
+    "rounded",
+    "shortened",
+]

@@ -24,7 +24,7 @@ def gained(block: Block, factor: float, bounds: Bounds) -> Block:
     -------
     array, shape (samples,), dtype int32
     """
-    return _rounded(np.multiply(block, factor, dtype=np.float64), bounds)
+    return rounded(np.multiply(block, factor, dtype=np.float64), bounds)
 
 
 def panned(block: Block, position: float, bounds: Bounds) -> Block:
@@ -87,7 +87,7 @@ def faded(
         tail = np.arange(from_end + falling - 1, from_end - 1, -1, dtype=np.float64)
         scale[count - falling :] *= tail / fall
     scaled = block.reshape(count, channels) * scale[:, np.newaxis]
-    return _rounded(scaled.reshape(-1), bounds)
+    return rounded(scaled.reshape(-1), bounds)
 
 
 def bounded(block: Block, bounds: Bounds) -> Block:
@@ -104,7 +104,8 @@ def added(left: Block, right: Block, bounds: Bounds) -> Block:
     return np.clip(total, *bounds, out=total)
 
 
-def _rounded(samples: npt.NDArray[np.float64], bounds: Bounds) -> Block:
+def rounded(samples: npt.NDArray[np.float64], bounds: Bounds) -> Block:
+    """Return float64 samples, which are overwritten, rounded half to even and then saturated."""
     np.rint(samples, out=samples)
     np.clip(samples, *bounds, out=samples)
     return samples.astype(np.int32)
