@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from racs.aio import AsyncRacs as AsyncRacs
     from racs.aio import AsyncStreamBuilder as AsyncStreamBuilder
     from racs.client import Racs as Racs
+    from racs.errors import RacsAuthError as RacsAuthError
     from racs.errors import RacsClosed as RacsClosed
     from racs.errors import RacsConnectionError as RacsConnectionError
     from racs.errors import RacsException as RacsException
@@ -31,6 +32,7 @@ _HOMES = {
     "LiveBlock": "racs.live",
     "Pipeline": "racs.pipeline",
     "Racs": "racs.client",
+    "RacsAuthError": "racs.errors",
     "RacsClosed": "racs.errors",
     "RacsConnectionError": "racs.errors",
     "RacsException": "racs.errors",
@@ -50,6 +52,7 @@ __all__ = [
     "LiveBlock",
     "Pipeline",
     "Racs",
+    "RacsAuthError",
     "RacsClosed",
     "RacsConnectionError",
     "RacsException",

@@ -8,14 +8,16 @@ Invariant: this is the only module of the client that imports an event loop's li
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from functools import partial
+from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 import anyio
 import anyio.to_thread
 import numpy as np
 from numpy.typing import NDArray
 
+from racs.address import find_address
 from racs.client import NO_DATA, Client, Missing
 from racs.connection import Connection
 from racs.extract import DEFAULT_BLOCK, Range, begin, checked_range
@@ -41,6 +43,9 @@ from racs.stream import (
     send_audio,
 )
 from racs.wire.events import Buffer
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 T = TypeVar("T")
 AsyncPcmData = PcmData | AsyncIterable[Samples]
@@ -86,7 +91,7 @@ class AsyncRacs(Client):
 
     Parameters
     ----------
-    host, port, pool_size, connect_timeout, timeout, vectors
+    host, port, pool_size, connect_timeout, timeout, vectors, tls, user, password, token
         As for `racs.Racs`.
 
     Examples
@@ -105,8 +110,13 @@ class AsyncRacs(Client):
         connect_timeout: float = 5.0,
         timeout: float | None = None,
         vectors: Literal["numpy", "list"] = "numpy",
+        tls: "bool | str | PathLike[str] | SSLContext" = False,
+        user: str | None = None,
+        password: str | None = None,
+        token: str | None = None,
     ) -> None:
-        super().__init__(host, port, pool_size, connect_timeout, timeout, vectors)
+        address = find_address(host, port, tls, user, password, token)
+        super().__init__(address, pool_size, connect_timeout, timeout, vectors)
 
     def _make_pool(self, connect: Callable[..., Connection], size: int) -> Pool:
         return Pool(partial(connect, blocking=False), size, anyio.Event)

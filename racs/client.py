@@ -9,12 +9,14 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
+from os import PathLike
 from types import TracebackType
-from typing import Any, Final, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from racs.address import Address, find_address
 from racs.commands import checked_int, checked_text, command, may_change_mode
 from racs.connection import Connection, connect
 from racs.errors import RacsTypeError, RacsValueError
@@ -44,6 +46,9 @@ from racs.stream import (
 from racs.wire import encode_command
 from racs.wire.events import Buffer
 
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
 
 class Missing(enum.Enum):
     """Tells an argument that was left out from one that is None by mistake."""
@@ -59,17 +64,13 @@ class Client:
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        address: Address,
         pool_size: int,
         connect_timeout: float,
         timeout: float | None,
         vectors: str,
     ) -> None:
-        self._host = checked_text(host, "host")
-        self._port = checked_int(port, "port")
-        if not 1 <= self._port <= 65_535:
-            raise RacsValueError(f"port must be 1 ... 65535, not {port}")
+        self._address = address
         if checked_int(pool_size, "pool_size") < 1:
             raise RacsValueError(f"pool_size must be 1 or more, not {pool_size}")
         if vectors not in ("numpy", "list"):
@@ -78,12 +79,10 @@ class Client:
         silence = None if timeout is None else _checked_seconds(timeout, "timeout")
         self._lists = vectors == "list"
         self._session = uuid.uuid4().bytes
-        self._pool = self._make_pool(
-            partial(connect, self._host, self._port, connecting, silence), int(pool_size)
-        )
+        self._pool = self._make_pool(partial(connect, address, connecting, silence), int(pool_size))
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} at {self._host}:{self._port}, {self._pool!r}>"
+        return f"<{type(self).__name__} at {self._address}, {self._pool!r}>"
 
     def _target(self, stream_id: object, data: object, opener: Opener) -> Target:
         """Return where audio goes: data in the client's session, a builder's in one of its own."""
@@ -138,9 +137,11 @@ class Racs(Client):
     Parameters
     ----------
     host
-        Name or address of the server.
+        Name or address of the server; or a URL, ``racs://user:password@host:port``, and with TLS
+        ``racss://…``, in which user and password are percent-encoded, and a token is a password
+        without a user: ``racss://:token@host``.
     port
-        Its TCP port.
+        Its TCP port, where a URL does not say.
     pool_size
         How many connections there may be at once, 1 or more. A live source (an iterator given to
         `stream`) has one of its own beside these.
@@ -152,11 +153,19 @@ class Racs(Client):
     vectors
         What audio and other vectors come back as: ``"numpy"`` arrays or ``"list"`` of numbers.
         Bytes (``u8v``, ``s8v``) are `bytes` in either case.
+    tls
+        Whether to speak TLS: True, to a server whom this machine trusts; the path of a PEM file of
+        certificates, to one whom these vouch for; or an `ssl.SSLContext`.
+    user, password
+        What each connection shows the server, where it has users.
+    token
+        The same, in the place of both.
 
     Raises
     ------
     RacsTypeError, RacsValueError
-        A parameter is wrong. The server is not asked before the first exchange.
+        A parameter is wrong. The server is not asked before the first exchange, which raises
+        `RacsAuthError` if it does not accept what it is shown.
 
     Examples
     --------
@@ -174,8 +183,13 @@ class Racs(Client):
         connect_timeout: float = 5.0,
         timeout: float | None = None,
         vectors: Literal["numpy", "list"] = "numpy",
+        tls: "bool | str | PathLike[str] | SSLContext" = False,
+        user: str | None = None,
+        password: str | None = None,
+        token: str | None = None,
     ) -> None:
-        super().__init__(host, port, pool_size, connect_timeout, timeout, vectors)
+        address = find_address(host, port, tls, user, password, token)
+        super().__init__(address, pool_size, connect_timeout, timeout, vectors)
 
     def __enter__(self) -> Self:
         return self

@@ -16,19 +16,22 @@ import select
 import socket
 import weakref
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from racs.address import Address, Login
 from racs.errors import (
+    RacsAuthError,
     RacsConnectionError,
+    RacsException,
     RacsProtocolError,
     RacsReplyLost,
     RacsServerError,
     RacsTimeout,
 )
-from racs.script import Ready, Script
+from racs.script import Ready, Script, run
 from racs.wire import (
     VECTOR_DTYPES,
     ClientConnection,
@@ -61,8 +64,6 @@ class Connection:
         Host and port, for messages.
     timeout
         Seconds for which the server may be silent when it is its turn; `None`: for ever.
-    blocking
-        Whether the socket waits by itself; else the scripts do.
     """
 
     def __init__(
@@ -70,11 +71,9 @@ class Connection:
         sock: socket.socket,
         where: str,
         timeout: float | None = None,
-        *,
-        blocking: bool = True,
     ) -> None:
         self._socket = sock
-        self._where = where
+        self.where = where
         self._timeout = timeout
         self._wire = ClientConnection()
         self._broken = False
@@ -83,7 +82,7 @@ class Connection:
         self.process = os.getpid()
         # Also when this object is forgotten, even in a circle that the garbage collector finds.
         self._close = weakref.finalize(self, sock.close)
-        sock.settimeout(timeout if blocking else 0)
+        sock.settimeout(timeout)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _KEEPALIVE.items():
@@ -92,7 +91,7 @@ class Connection:
 
     def __repr__(self) -> str:
         state = "clean" if self.clean else f"{self.outstanding} replies due"
-        return f"<Connection to {self._where}, {state}>"
+        return f"<Connection to {self.where}, {state}>"
 
     @property
     def clean(self) -> bool:
@@ -117,6 +116,10 @@ class Connection:
         self._timeout = None
         if self._socket.gettimeout():
             self._socket.settimeout(None)
+
+    def stop_blocking(self) -> None:
+        """Let the socket not wait by itself any more: the scripts do."""
+        self._socket.settimeout(0)
 
     def close(self) -> None:
         """Close the socket; whatever is still due is given up."""
@@ -176,7 +179,7 @@ class Connection:
             self._broken = True
             self._make_haste()
             raise RacsConnectionError(
-                f"{self._where}: the connection broke while sending ({_reason(error)});"
+                f"{self.where}: the connection broke while sending ({_reason(error)});"
                 " what was being sent was not received whole"
             ) from error
 
@@ -260,7 +263,7 @@ class Connection:
     def _no_reply(self, why: str) -> RacsProtocolError:
         self._broken = True
         return RacsProtocolError(
-            f"{self._where} sent no RACS reply ({why}): is it racs-server that listens there?"
+            f"{self.where} sent no RACS reply ({why}): is it racs-server that listens there?"
         )
 
     def _fill(self) -> Script[None]:
@@ -285,7 +288,7 @@ class Connection:
     def _silent(self, what: str) -> RacsTimeout:
         self._broken = True
         return RacsTimeout(
-            f"{self._where} {what} for {self._timeout} s, the time limit that was set"
+            f"{self.where} {what} for {self._timeout} s, the time limit that was set"
             " (timeout=...); what was asked for may still be done"
         )
 
@@ -294,51 +297,88 @@ class Connection:
         arrived, whole = self._wire.arrived, self._wire.partial
         if arrived:
             return RacsReplyLost(
-                f"{self._where}: the reply was cut after {arrived} of {whole} bytes ({why}): most"
+                f"{self.where}: the reply was cut after {arrived} of {whole} bytes ({why}): most"
                 " likely the server met an error while it was sending; ask for the same in smaller"
                 " ranges, and it answers with the error itself"
             )
         return RacsReplyLost(
-            f"{self._where}: the connection ended before the reply came ({why}); what was asked"
+            f"{self.where}: the connection ended before the reply came ({why}); what was asked"
             " for may have been done or not: look before you ask again"
         )
 
 
 def connect(
-    host: str, port: int, connect_timeout: float, timeout: float | None, *, blocking: bool = True
+    address: Address, connect_timeout: float, timeout: float | None, *, blocking: bool = True
 ) -> Connection:
     """Return a new connection, tried at every address that the host has; blocks meanwhile.
+
+    The server has been shown what there is to show when this returns.
 
     Raises
     ------
     RacsTimeout
         There was no answer in time.
+    RacsAuthError
+        What it was shown was wrong.
     RacsConnectionError
-        The host is not known, or nobody listens there.
+        The host is not known, nobody listens there, or it is not to be trusted.
     """
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    where = str(address)
+    sock = _connected(address, connect_timeout)
+    if address.context is not None:
+        from racs.tls import wrap
+
+        # it has the methods of a socket that are used here
+        sock = cast("socket.socket", wrap(sock, address.context, address.host, where))
     try:
-        sock = socket.create_connection((host, port), connect_timeout)
+        connection = Connection(sock, where, timeout)
+    except OSError as error:
+        sock.close()
+        raise RacsConnectionError(f"{where} hung up at once ({_reason(error)})") from error
+    if address.login is not None:
+        _log_in(connection, address.login)
+    if not blocking:
+        connection.stop_blocking()
+    return connection
+
+
+def _connected(address: Address, connect_timeout: float) -> socket.socket:
+    try:
+        return socket.create_connection((address.host, address.port), connect_timeout)
     except TimeoutError:
         raise RacsTimeout(
-            f"no answer from {where} within {connect_timeout} s of connecting: is the host up, and"
-            " does a firewall let port and address through?"
+            f"no answer from {address} within {connect_timeout} s of connecting: is the host up,"
+            " and does a firewall let port and address through?"
         ) from None
     except (socket.gaierror, UnicodeError) as error:
         raise RacsConnectionError(
-            f"cannot connect to {where}: the host name has no address ({_reason(error)});"
+            f"cannot connect to {address}: the host name has no address ({_reason(error)});"
             " check host="
         ) from error
     except OSError as error:
         raise RacsConnectionError(
-            f"cannot connect to {where} ({_reason(error)}): is racs-server running there? Start it"
-            " with `racs-server`, or check host= and port="
+            f"cannot connect to {address} ({_reason(error)}): is racs-server running there? Start"
+            " it with `racs-server`, or check host= and port="
         ) from error
+
+
+def _log_in(connection: Connection, login: Login) -> None:
+    """Show the server who this is; closes the connection if that fails."""
+    problem: RacsException | None = None
     try:
-        return Connection(sock, where, timeout, blocking=blocking)
-    except OSError as error:
-        sock.close()
-        raise RacsConnectionError(f"{where} hung up at once ({_reason(error)})") from error
+        run(connection.exchange([login.message()]))
+    except RacsServerError as error:
+        who = "this token" if login.user is None else repr(login.user)
+        problem = RacsAuthError(f"{connection.where} does not let {who} in: {error}")
+    except RacsConnectionError as error:
+        problem = type(error)(str(error))
+    finally:
+        if not connection.clean:
+            connection.close()
+    if problem is not None:
+        connection.close()
+        # another error, raised here: the first one's traceback leads to what was sent
+        raise problem
 
 
 def _reason(error: Exception) -> str:

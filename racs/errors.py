@@ -26,6 +26,10 @@ class RacsServerError(RacsException):
     """
 
 
+class RacsAuthError(RacsServerError):
+    """The server did not accept the user and password, or the token, that it was shown."""
+
+
 class RacsConnectionError(RacsException, ConnectionError):
     """The server cannot be reached, or the connection broke; the message names host and port."""
 
