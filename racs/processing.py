@@ -97,6 +97,20 @@ class AudioCommands(ABC):
             "NORMALIZE", checked_number(lufs, "lufs"), checked_number(ceiling, "ceiling")
         )
 
+    def peaks(self, points: int) -> Self:
+        """Draw the waveform of the audio that the command before gives.
+
+        The result is a float32 array of points x channels x 3 values, which ``reshape(-1,
+        channels, 3)`` gives that shape: the least sample, the greatest and the RMS of each point
+        and channel, full scale being 1. Of a range of a stream it takes milliseconds, however long.
+
+        Parameters
+        ----------
+        points
+            How many to draw, 1 ... 65,536.
+        """
+        return self._add("PEAKS", checked_int(points, "points"))
+
     def loudness(self) -> Self:
         """Measure the audio that the command before gives.
 

@@ -14,12 +14,12 @@ import trio
 
 from racs_server.access import Access, UsersFile, listening_problem
 from racs_server.access.listening import is_loopback
-from racs_server.commands import TABLE, Executor
+from racs_server.commands import TABLE, Executor, advance
 from racs_server.config import Settings
-from racs_server.errors import StartError, StorageError
+from racs_server.errors import RacsError, StartError, StorageError
 from racs_server.net import Bus, GroupCommit, Guard, Server, Services, load_tls
 from racs_server.storage import Disk, Durability, Store, StoreOptions
-from racs_server.values import StreamEvent
+from racs_server.values import StreamEvent, StreamRange
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,9 @@ _LEASE_CHECK = 1.0
 _EXPIRY_CHECK = 20.0
 _USERS_CHECK = 1.0
 _RETRY = 5.0
+_WAVEFORM_CHECK = 1.0
+_WAVEFORM_REST = 9.0
+"""Waveforms are built one tenth of the time: this many times what the last part took is rested."""
 _READERS = 8
 _SYNC_THREADS = 4
 
@@ -123,6 +126,7 @@ async def _serve(
             for task in (_sync, _checkpoint, lapse):
                 nursery.start_soon(task, store, settings)
             nursery.start_soon(expire, store)
+            nursery.start_soon(keep_waveforms, store)
             nursery.start_soon(bus.run)
             nursery.start_soon(_watch_users, access)
             nursery.start_soon(commit.run)
@@ -185,6 +189,29 @@ async def expire(store: Store) -> None:
     while True:
         await _in_background(store, store.delete_expired)
         await trio.sleep(_EXPIRY_CHECK)
+
+
+async def keep_waveforms(store: Store) -> None:
+    """Let the waveforms of streams follow their audio, in turns: whatever else there is, is first.
+
+    A waveform that fails is taken up again when its stream has grown, or when it is asked for.
+    """
+    waiting: dict[int, StreamRange] = {}
+    while True:
+        waiting |= {plan.serial: plan for plan in store.grown()}
+        if not waiting:
+            await trio.sleep(_WAVEFORM_CHECK)
+            continue
+        plan = waiting.pop(next(iter(waiting)))
+        began = trio.current_time()
+        try:
+            if await trio.to_thread.run_sync(advance, store, plan):
+                waiting[plan.serial] = plan
+        except RacsError as error:
+            logger.info("the waveform of %r waits: %s", plan.stream_id, error)
+        except Exception:
+            logger.exception("the waveform of %r waits", plan.stream_id)
+        await trio.sleep(_WAVEFORM_REST * (trio.current_time() - began))
 
 
 async def _in_background(store: Store, work: Callable[[], object]) -> bool:

@@ -6,6 +6,7 @@ from racs_server.commands.executor import Executor, Prepared
 from racs_server.commands.source import check_reply_size, iter_blocks
 from racs_server.commands.spec import CommandSpec, CommandTable, Param, Value
 from racs_server.commands.table import TABLE
+from racs_server.commands.waveforms import advance
 
 __all__ = [
     "TABLE",
@@ -19,6 +20,7 @@ __all__ = [
     "Reader",
     "Store",
     "Value",
+    "advance",
     "check_reply_size",
     "iter_blocks",
 ]

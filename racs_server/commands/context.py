@@ -18,6 +18,28 @@ class Reader(Protocol):
         """Yield the plan's PCM, packed, in pieces of whole samples; each is good until the next."""
 
 
+class Waveform(Protocol):
+    """A file of blocks that are computed from a stream's audio. All of it blocks.
+
+    Raises `StreamError` when the stream is gone, `StorageError` when the disk fails.
+    """
+
+    def settled(self) -> int:
+        """Return how many sample frames of the stream no crash can take back."""
+
+    def count(self) -> int:
+        """Return how many blocks there are."""
+
+    def read(self, numbers: Sequence[int], /) -> memoryview | None:
+        """Return blocks by their numbers, joined; None if one is damaged or not there."""
+
+    def append(self, number: int, blocks: Sequence[bytes], /) -> None:
+        """Add blocks, the first of which has that number; not if those before it are missing."""
+
+    def drop(self) -> None:
+        """Remove all blocks."""
+
+
 class Store(Reader, Protocol):
     """The part of a store that commands use. All of it may be called from any thread."""
 
@@ -84,6 +106,12 @@ class Store(Reader, Protocol):
 
     def attachments(self, stream_id: str, /) -> list[str]:
         """Return the names of the files kept with a stream, sorted; blocks."""
+
+    def waveform(self, plan: StreamRange, block: int, /) -> Waveform:
+        """Return the waveform file of a plan's stream, with blocks of so many bytes."""
+
+    def note_growth(self, plan: StreamRange, /) -> None:
+        """Ask for a plan's stream to be given its waveform in the background."""
 
     def close_all(self) -> None:
         """Close all streams and put everything on the disk; blocks."""

@@ -69,6 +69,7 @@ class Output(StrEnum):
     STRING = "string"
     LIST = "list"
     AUDIO = "s32v"
+    FLOATS = "f32v"
     BYTES = "u8v"
 
 

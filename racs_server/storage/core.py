@@ -31,7 +31,7 @@ from racs_server.storage.recovery import RecoveryReport, recover
 from racs_server.storage.settle import Settler
 from racs_server.storage.stream import Stream
 from racs_server.storage.upkeep import Upkeep, disk_error
-from racs_server.values import Kind, StreamEvent
+from racs_server.values import Kind, StreamEvent, StreamRange
 
 
 class Durability(StrEnum):
@@ -141,6 +141,12 @@ class Core:
         """Tell that something other than audio happened to a stream."""
         frames = stream.frames
         self._notify(StreamEvent(kind, stream.id, self._clock.wall_ms(), frames, frames))
+
+    def _find_same(self, plan: StreamRange) -> Stream:
+        stream = self._find(plan.stream_id)
+        if stream.serial != plan.serial:
+            raise StreamError(f"stream {plan.stream_id!r} was deleted and made anew meanwhile")
+        return stream
 
     def _log_room(self, payload: bytes) -> None:
         self.upkeep.check()

@@ -43,6 +43,12 @@ class Settler:
         The store's lock.
     threads
         How many streams are synced at once; 0 syncs them one after another in the caller's thread.
+
+    Attributes
+    ----------
+    grown
+        Streams that have been settled with more audio than before; guarded by the store's lock.
+        Whoever acts on it takes them out.
     """
 
     def __init__(
@@ -52,6 +58,7 @@ class Settler:
         self._handles = handles
         self._lock = lock
         self._rooted: set[str] = set()
+        self.grown: set[Stream] = set()
         self._pool = ThreadPoolExecutor(threads, "racs-sync") if threads else None
 
     def for_each(
@@ -117,6 +124,8 @@ class Settler:
                 stream, manifest, [(segment.crc_name, dump) for segment, _, dump in sums]
             )
             with self._lock:
+                if stream.settled_frames != frames:
+                    self.grown.add(stream)
                 stream.settled_frames, stream.settled_ref = frames, ref
                 stream.settled_appended, stream.settled_expiry = appended, expiry
                 for segment, covered, _ in sums:

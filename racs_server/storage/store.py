@@ -14,12 +14,13 @@ Invariants
 from collections.abc import Iterable, Iterator, Sequence
 
 from racs.wire import Frame
-from racs_server.errors import StreamError, SyncFailedError
+from racs_server.errors import SyncFailedError
 from racs_server.storage.appends import check_frames
 from racs_server.storage.attaching import Attaching
 from racs_server.storage.feeding import Feed
 from racs_server.storage.fs import Buffer
 from racs_server.storage.lives import Lives
+from racs_server.storage.picturing import Picturing
 from racs_server.storage.reading import known_damage, read_plan
 from racs_server.storage.stream import Stream
 from racs_server.storage.turns import Turns
@@ -27,7 +28,7 @@ from racs_server.storage.upkeep import disk_error
 from racs_server.values import Kind, StreamEvent, StreamInfo, StreamRange
 
 
-class Store(Lives, Turns, Attaching):
+class Store(Lives, Turns, Attaching, Picturing):
     """An archive of audio streams in one data folder, which this process owns.
 
     Opening it takes the folder's lock and recovers what a crash has left; this blocks.
@@ -219,9 +220,7 @@ class Store(Lives, Turns, Attaching):
         return read_plan(plan, self._planned, self._handles, self._lock)
 
     def _planned(self, plan: StreamRange) -> Stream:
-        stream = self._find(plan.stream_id)
-        if stream.serial != plan.serial:
-            raise StreamError(f"stream {plan.stream_id!r} was deleted and made anew meanwhile")
+        stream = self._find_same(plan)
         stream.load_segments(self._fs)
         return stream
 

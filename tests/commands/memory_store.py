@@ -1,6 +1,6 @@
 """A store that keeps its streams in memory: what commands ask of a store, in its simplest form."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -25,6 +25,30 @@ class MemoryStream(msgspec.Struct):
     is_open: bool = False
     expiry: int = -1
     attachments: dict[str, bytes] = msgspec.field(default_factory=dict)
+    blocks: list[bytes] = msgspec.field(default_factory=list)
+
+
+class MemoryWaveform:
+    """A stream's blocks, which are never damaged; all of its audio is settled."""
+
+    def __init__(self, stream: MemoryStream) -> None:
+        self._stream = stream
+
+    def settled(self) -> int:
+        return self._stream.frames
+
+    def count(self) -> int:
+        return len(self._stream.blocks)
+
+    def read(self, numbers: Sequence[int]) -> memoryview:
+        return memoryview(b"".join(self._stream.blocks[number] for number in numbers))
+
+    def append(self, number: int, blocks: Sequence[bytes]) -> None:
+        assert number == len(self._stream.blocks)
+        self._stream.blocks += blocks
+
+    def drop(self) -> None:
+        self._stream.blocks.clear()
 
 
 class MemoryStore:
@@ -119,6 +143,12 @@ class MemoryStore:
 
     def attachments(self, stream_id: str) -> list[str]:
         return sorted(self._find(stream_id).attachments)
+
+    def waveform(self, plan: StreamRange, block: int) -> "MemoryWaveform":
+        return MemoryWaveform(self._find(plan.stream_id))
+
+    def note_growth(self, plan: StreamRange) -> None:
+        self.calls.append("note_growth")
 
     def close_all(self) -> None:
         self.calls.append("close_all")

@@ -1,0 +1,157 @@
+"""Between the streams' waveform files and pictures: pyramids are built, drawn from, and mended.
+
+The file is a stream's own, and holds blocks that it knows nothing of; the pyramid knows nothing of
+files. What is damaged, or ahead of the audio, is dropped and built anew from the audio.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from racs_server.audio.peaks import Block, Drawing, Picture, lanes_of
+from racs_server.audio.pyramid import (
+    BLOCK_FRAMES,
+    LEAST_WIDTH,
+    Pyramid,
+    block_bytes,
+    blocks_until,
+    draw,
+)
+from racs_server.commands.context import Store, Waveform
+from racs_server.commands.source import iter_blocks
+from racs_server.errors import StorageError
+from racs_server.values import AudioPlan, StreamRange
+
+logger = logging.getLogger(__name__)
+
+
+class _Damaged(Exception):
+    """A waveform file is not what it was."""
+
+
+def draw_plan(
+    store: Store, plan: AudioPlan, points: int, check_cancelled: Callable[[], None]
+) -> Picture:
+    """Draw audio: a range of a stream with the help of its pyramid, anything else from its samples.
+
+    Parameters
+    ----------
+    store
+        Whence the PCM comes.
+    plan
+        What to draw.
+    points
+        Of how many points.
+    check_cancelled
+        Called now and then; may end it.
+
+    Returns
+    -------
+    array, shape (points, channels, 3), dtype float32
+        See `Drawing.finish`.
+
+    Raises
+    ------
+    RacsError
+        The audio cannot be read.
+    """
+    if isinstance(plan, StreamRange) and plan.frames // points >= LEAST_WIDTH:
+        return _draw_range(store, plan, points, check_cancelled)
+    drawing = Drawing(0, plan.frames, points, plan.format)
+    place = 0
+    for block in iter_blocks(store, plan):
+        check_cancelled()
+        drawing.add(place, block)
+        place += block.size // plan.format.channels
+    return drawing.finish()
+
+
+def _draw_range(
+    store: Store, plan: StreamRange, points: int, check_cancelled: Callable[[], None]
+) -> Picture:
+    def read(start: int, stop: int) -> Iterator[Block]:
+        for block in iter_blocks(store, _part(plan, start, stop)):
+            check_cancelled()
+            yield block
+
+    waveform = store.waveform(plan, block_bytes(plan.format.channels))
+    while True:
+        _catch_up(store, plan, waveform, check_cancelled)
+        drawing = Drawing(plan.start, plan.stop, points, plan.format)
+        try:
+            draw(drawing, _pyramid(plan, waveform), read, plan.format)
+        except _Damaged:
+            waveform.drop()
+            store.note_growth(plan)
+        else:
+            return drawing.finish()
+
+
+def _catch_up(
+    store: Store, plan: StreamRange, waveform: Waveform, check_cancelled: Callable[[], None]
+) -> None:
+    """Build what the range lacks, unless that takes far longer than reading the range would."""
+    wanted = min(plan.stop, waveform.settled()) - BLOCK_FRAMES
+    if wanted - _pyramid(plan, waveform).frames > 2 * plan.frames:
+        store.note_growth(plan)
+        return
+    try:
+        while _pyramid(plan, waveform).frames <= wanted and advance(store, plan):
+            check_cancelled()
+    except StorageError as error:
+        # damage is told of by reading the samples, if the range touches it; a full disk by nobody
+        logger.info("the waveform of %r waits: %s", plan.stream_id, error)
+
+
+def advance(store: Store, plan: StreamRange) -> bool:
+    """Build the next part of a stream's pyramid, if there is audio for one; say whether it was.
+
+    Parameters
+    ----------
+    store
+        Whence the PCM comes.
+    plan
+        Any range of the stream.
+
+    Raises
+    ------
+    DamageError
+        The audio is damaged there: the pyramid ends before it.
+    RacsError
+        The stream is gone, or the disk fails.
+    """
+    channels = plan.format.channels
+    waveform = store.waveform(plan, block_bytes(channels))
+    pyramid = _pyramid(plan, waveform)
+    start = pyramid.frames
+    if start + BLOCK_FRAMES > waveform.settled():
+        return False
+    blocks = list(iter_blocks(store, _part(plan, start, start + BLOCK_FRAMES)))
+    try:
+        completed = pyramid.next_blocks(lanes_of(np.concatenate(blocks), channels))
+    except _Damaged:
+        waveform.drop()
+    else:
+        waveform.append(blocks_until(start // BLOCK_FRAMES), completed)
+    return True
+
+
+def _pyramid(plan: StreamRange, waveform: Waveform) -> Pyramid:
+    """Return a stream's pyramid; an empty one for a file that knows more than there is."""
+
+    def read(numbers: Sequence[int]) -> memoryview:
+        data = waveform.read(numbers)
+        if data is None:
+            raise _Damaged
+        return data
+
+    pyramid = Pyramid(plan.format.channels, waveform.count(), read)
+    if pyramid.frames <= waveform.settled():
+        return pyramid
+    waveform.drop()
+    return Pyramid(plan.format.channels, 0, read)
+
+
+def _part(plan: StreamRange, start: int, stop: int) -> StreamRange:
+    return StreamRange(plan.stream_id, plan.serial, start, stop, plan.format)
