@@ -155,13 +155,14 @@ async def _watch_users(access: Access) -> None:
 
 
 async def _sync(store: Store, settings: Settings) -> None:
-    """Carry out the group commits of durability ``interval``."""
-    if settings.durability != "interval":
+    """Carry out the group commits of durability ``interval``; with ``os``, sync at the roll."""
+    if settings.durability == "always":
         return
+    work = store.upkeep.sync if settings.durability == "interval" else store.upkeep.sync_sealed
     while True:
         await trio.sleep(settings.sync_interval)
         if store.upkeep.needs_sync:
-            await _in_background(store, store.upkeep.sync)
+            await _in_background(store, work)
 
 
 async def _checkpoint(store: Store, settings: Settings) -> None:

@@ -7,6 +7,7 @@ from the text ``<seed>/<n>``: the same seed does the same, wherever it runs.
 
 import logging
 import random
+import signal
 import sys
 import time
 from collections import Counter
@@ -159,6 +160,8 @@ def main(seconds: float, seed: int, only: int | None) -> None:
     if only is not None:
         explain(f"{seed}/{only}")
         return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     tally, begun = Tally(), time.monotonic()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     failed = None

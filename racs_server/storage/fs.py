@@ -9,6 +9,7 @@ relies on:
 - `FileSystem.replace` puts a whole new file in the place of an old one: a crash leaves one of them.
 """
 
+import ctypes
 import fcntl
 import os
 import shutil
@@ -21,6 +22,10 @@ from racs_server.errors import StartError
 
 Buffer = bytes | bytearray | memoryview
 _IOV_MAX = 1024
+# Not `os.posix_fallocate`: where a file system knows none, that writes into the file by itself, and
+# could overwrite what is appended at the same time.
+_fallocate = ctypes.CDLL(None, use_errno=True).fallocate
+_fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
 
 
 class File(Protocol):
@@ -39,7 +44,10 @@ class File(Protocol):
         """Cut the file, or lengthen it with zeros, to `size` bytes."""
 
     def allocate(self, size: int) -> None:
-        """Reserve room so that the file has `size` bytes; `OSError` if there is none."""
+        """Reserve room so that the file has `size` bytes, whatever is written to it meanwhile.
+
+        `OSError` if there is none, with EOPNOTSUPP if the file system knows no such thing.
+        """
 
     def sync(self) -> None:
         """Return when all that was written is on the medium."""
@@ -144,7 +152,9 @@ class DiskFile:
 
     def allocate(self, size: int) -> None:
         """Reserve room so that the file has `size` bytes."""
-        os.posix_fallocate(self._fd, 0, size)
+        if _fallocate(self._fd, 0, 0, size):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
 
     def sync(self) -> None:
         """Return when all that was written is on the medium."""

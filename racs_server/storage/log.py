@@ -8,7 +8,9 @@ size. All integers are little-endian. A file starts with 32 bytes::
     16  12 zeros
     28  4  CRC-32C of the 28 bytes before
 
-and goes on with records (see `racs_server.storage.records`), up to one whose length is 0.
+and goes on with records (see `racs_server.storage.records`), up to one whose length is 0. The last
+record of a file that the log goes on from is a NEXT: so a file whose end a power cut has taken is
+told from one that was full.
 
 Invariants
 ----------
@@ -19,6 +21,7 @@ Invariants
 - A reader stops at the first record that does not check: what lies behind it was never promised.
 """
 
+import errno
 import re
 import struct
 import threading
@@ -27,8 +30,18 @@ from typing import NamedTuple
 
 from crc32c import crc32c
 
+from racs_server.errors import StorageError
 from racs_server.storage.fs import Buffer, File, FileSystem
-from racs_server.storage.records import RECORD, TYPES, Record, decode
+from racs_server.storage.records import (
+    NEXT,
+    NEXT_SIZE,
+    RECORD,
+    TYPES,
+    Continued,
+    Record,
+    decode,
+    next_payload,
+)
 
 FOLDER = "log"
 MAGIC = b"RACSLOG1"
@@ -69,6 +82,8 @@ class CommitLog:
         self._old: list[OldFile] = []
         self._syncing = threading.Lock()
         self._next: tuple[File, int] | None = None
+        self._unnamed = False
+        """The folder entry of a file has not been synced."""
         self._allocation = threading.Lock()
         self.added = 0
         """Bytes of records added since the start: a position in the log."""
@@ -98,7 +113,10 @@ class CommitLog:
         OSError
             There is no room for another log file.
         """
-        if self._file is None or self._offset + self._pending_bytes + size > self._capacity:
+        if (
+            self._file is None
+            or self._offset + self._pending_bytes + size + NEXT_SIZE > self._capacity
+        ):
             self.rotate(size)
 
     def add(self, type_: int, payload: bytes, pcm: Sequence[Buffer] = ()) -> None:
@@ -136,31 +154,51 @@ class CommitLog:
             # The position first, then the current file, then the old ones: a rotation in between
             # puts a file among the old ones before another becomes the current one.
             position, current, old = self.written, self._file, list(self._old)
+            unnamed, self._unnamed = self._unnamed, False
             for entry in old:
                 if entry.end > self.synced:
                     entry.file.sync()
             if current is not None and position > self.synced:
                 current.sync()
+            if unnamed:
+                self._fs.sync_folder(FOLDER)
             self.synced = max(self.synced, position)
 
     def rotate(self, least: int = 0) -> None:
         """Go on in a new file, with room for a record of `least` bytes."""
         self.flush()
         with self._allocation:
-            file, capacity = self._take_next(max(self._size, HEADER_SIZE + least))
+            file, capacity = self._take_next(max(self._size, HEADER_SIZE + least + NEXT_SIZE))
             if self._file is not None:
-                self._old.append(OldFile(self._name(self._sequence), self._file, self.written))
+                try:
+                    self._end_file(self._file)
+                except OSError:
+                    self._next = file, capacity
+                    raise
             self._sequence += 1
         self._seed = {
             type_: crc32c(self._sequence.to_bytes(8, "little") + bytes([type_])) for type_ in TYPES
         }
         self._file, self._offset, self._capacity = file, HEADER_SIZE, capacity
 
+    def _end_file(self, file: File) -> None:
+        """Say at the end of the current file that the log goes on in the next one."""
+        payload = next_payload(self._sequence + 1)
+        head = RECORD.pack(len(payload), crc32c(payload, self._seed[NEXT]), NEXT)
+        # Where this fails, the next record is written over it: none is shorter.
+        file.write([head + payload], self._offset)
+        self.added += NEXT_SIZE
+        self.written = self.added
+        self._old.append(OldFile(self._name(self._sequence), file, self.written))
+
     def prepare(self) -> None:
         """Allocate the next file ahead of need; may be called from a thread of its own."""
         with self._allocation:
             if self._next is None:
-                self._next = self._allocate(self._size)
+                file, capacity = self._allocate(self._size)
+                self._next = file, capacity
+                file.sync()
+                self._fs.sync_folder(FOLDER)
 
     def _take_next(self, capacity: int) -> tuple[File, int]:
         ready, self._next = self._next, None
@@ -171,15 +209,14 @@ class CommitLog:
         return self._allocate(capacity)
 
     def _allocate(self, capacity: int) -> tuple[File, int]:
-        """Make the file with the next number, all zeros but its header."""
+        """Make the file with the next number, all zeros but its header; `sync` makes it durable."""
         name = self._name(self._sequence + 1)
         file = self._fs.open(name, create=True)
         try:
-            file.allocate(capacity)
+            _reserve(file, capacity)
             head = _HEADER.pack(MAGIC, self._sequence + 1, 0)[:28]
             file.write([head + crc32c(head).to_bytes(4, "little")], 0)
-            file.sync()
-            self._fs.sync_folder(FOLDER)
+            self._unnamed = True
         except OSError:
             file.close()
             self._fs.remove(name)
@@ -196,11 +233,11 @@ class CommitLog:
             return
         with self._syncing:
             for entry in files:
-                # In order: a record may be needless only because of a later one.
+                # In order, on the medium too: a record may be needless only because of a later one.
                 self._fs.remove(entry.name)
                 self._old.remove(entry)
                 entry.file.close()
-            self._fs.sync_folder(FOLDER)
+                self._fs.sync_folder(FOLDER)
 
     def close(self, *, remove: bool) -> None:
         """Close all files; remove them where all they say has been settled."""
@@ -214,12 +251,21 @@ class CommitLog:
             file.close()
             if remove:
                 self._fs.remove(name)
-        if files and remove:
-            self._fs.sync_folder(FOLDER)
+                self._fs.sync_folder(FOLDER)  # in order, as in `drop`
 
     @staticmethod
     def _name(sequence: int) -> str:
         return f"{FOLDER}/{sequence:016x}.log"
+
+
+def _reserve(file: File, size: int) -> None:
+    """Make sure of a new file's room."""
+    try:
+        file.allocate(size)
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        file.write([bytes(size)], 0)  # nobody else writes to this file yet
 
 
 class LogReader:
@@ -242,8 +288,9 @@ class LogReader:
         found = sorted(n for n in fs.list(FOLDER) if re.fullmatch(r"[0-9a-f]{16}\.log", n))
         self.files = [f"{FOLDER}/{name}" for name in found]
         self.next_sequence = int(found[-1][:16], 16) + 1 if found else 1
-        self.torn: str | None = None
-        self.dropped_bytes = 0
+        self.torn: str | None
+        self.dropped_bytes: int
+        self._forget()
 
     def sync(self) -> None:
         """Put on the medium what was found; `OSError` if the disk fails."""
@@ -255,10 +302,18 @@ class LogReader:
                 file.close()
 
     def __iter__(self) -> Iterator[Record]:
-        """Yield every record up to the end or the first tear."""
+        """Yield every record up to the end or the first tear; `StorageError` if the disk fails."""
         self._forget()
         for name in self.files:
-            contents = self._fs.read(name)
+            try:
+                contents = self._fs.read(name)
+            except OSError as error:
+                raise StorageError(
+                    f"{name} cannot be read ({error.strerror}), and may hold audio that nothing"
+                    " else tells of. Look after the disk and start again, or move this file out of"
+                    " the data folder to start without it"
+                ) from error
+            self._check_continued(name, contents)
             if self.torn is not None:
                 self.dropped_bytes += len(contents.rstrip(b"\0"))
                 continue
@@ -266,6 +321,15 @@ class LogReader:
 
     def _forget(self) -> None:
         self.torn, self.dropped_bytes = None, 0
+        self._continued: int | None = None
+
+    def _check_continued(self, name: str, contents: bytes) -> None:
+        """Find out whether there is an end missing between the file before and this one."""
+        follows = name == self.files[0] or self._continued == int(name[-20:-4], 16)
+        self._continued = None
+        # A file without records was allocated ahead.
+        if not follows and self.torn is None and contents[HEADER_SIZE:].strip(b"\0"):
+            self._tear(name, 0, b"", "the end of the file before it is missing")
 
     def _records(self, name: str, contents: bytes) -> Iterator[Record]:
         head = contents[:HEADER_SIZE]
@@ -284,10 +348,14 @@ class LogReader:
                 self._tear(name, offset, contents, "the record does not check")
                 return
             try:
-                yield decode(type_, payload)
+                record = decode(type_, payload)
             except (struct.error, ValueError) as error:
                 self._tear(name, offset, contents, f"the record's fields do not fit: {error}")
                 return
+            if isinstance(record, Continued):
+                self._continued = record.sequence
+            else:
+                yield record
             offset = start + length
         if contents[offset:].strip(b"\0"):
             self._tear(name, offset, contents, "there are bytes behind the end")

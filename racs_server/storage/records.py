@@ -17,6 +17,7 @@ type name        payload
 5    CLOSE       serial u64, time u64, position u64
 6    DELETE      serial u64, time u64
 7    EXPIRE      serial u64, time u64, seconds i64
+8    NEXT        number u64 of the file in which the log goes on; the last record of its own
 ==== =========== ===========================================================================
 
 Times are ms since the epoch; positions and counts are sample frames; the checksum is of the PCM;
@@ -36,9 +37,10 @@ _CREATE = struct.Struct("<QQIHH")
 _APPEND = struct.Struct("<QQQII16s")
 _CLOSE = struct.Struct("<QQQ")
 _EXPIRE = struct.Struct("<QQq")
+_NEXT = struct.Struct("<Q")
 
-TYPES = range(1, 8)
-CREATE, OPEN, APPEND, APPEND_PCM, CLOSE, DELETE, EXPIRE = TYPES
+TYPES = range(1, 9)
+CREATE, OPEN, APPEND, APPEND_PCM, CLOSE, DELETE, EXPIRE, NEXT = TYPES
 
 
 class Created(msgspec.Struct, frozen=True):
@@ -94,7 +96,22 @@ class Expires(msgspec.Struct, frozen=True):
     seconds: int
 
 
+class Continued(msgspec.Struct, frozen=True):
+    """The log goes on in another file."""
+
+    sequence: int
+
+
 Record = Created | Opened | Appended | Closed | Deleted | Expires
+
+
+NEXT_SIZE = RECORD.size + _NEXT.size
+"""Bytes of a NEXT record."""
+
+
+def next_payload(sequence: int) -> bytes:
+    """Return the payload of a NEXT record."""
+    return _NEXT.pack(sequence)
 
 
 def create_payload(record: Created) -> bytes:
@@ -134,7 +151,7 @@ def expire_payload(serial: int, time: int, seconds: int) -> bytes:
     return _EXPIRE.pack(serial, time, seconds)
 
 
-def decode(type_: int, payload: bytes) -> Record:
+def decode(type_: int, payload: bytes) -> Record | Continued:
     """Return the record that a payload, already checked, stands for."""
     if type_ == CREATE:
         serial, time, rate, channels, depth = _CREATE.unpack_from(payload)
@@ -152,4 +169,6 @@ def decode(type_: int, payload: bytes) -> Record:
         return Deleted(*_SERIAL_TIME.unpack(payload))
     if type_ == EXPIRE:
         return Expires(*_EXPIRE.unpack(payload))
+    if type_ == NEXT:
+        return Continued(*_NEXT.unpack(payload))
     raise ValueError(f"there is no record type {type_}")

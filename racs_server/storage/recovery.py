@@ -142,8 +142,9 @@ def recover(fs: FileSystem, catalog: Catalog, handles: Handles, settler: Settler
         catalog.apply({*changed, *added}, known - set(streams))
         for name in reader.files:
             fs.remove(name)
-        # Before the trash is emptied: it may be all that says that a stream of the log is deleted.
-        fs.sync_folder(LOG)
+            # One by one: a later file may say that a stream of an earlier one is deleted. And all
+            # before the trash is emptied, which may be all that says so.
+            fs.sync_folder(LOG)
     for name in fs.list(TRASH):
         fs.remove_tree(f"{TRASH}/{name}")
     fs.sync_folder(TRASH)
@@ -275,6 +276,8 @@ class _Replay:
         try:
             fresh = read_manifest(self._fs, stream.folder)
         except (OSError, ValueError, msgspec.MsgspecError) as error:
+            if not isinstance(error, FileNotFoundError):
+                self._fs.rename(stream.manifest_name, f"{stream.manifest_name}.damaged")
             if stream.frames or not isinstance(error, FileNotFoundError):
                 self._report.notes.append(
                     f"stream.json of {stream.id!r}: {error}. Its sessions are lost"
@@ -317,10 +320,25 @@ class _Replay:
         elif record.pcm is not None:
             self._restore(stream, record.position, record.pcm)
             self._keep(stream, record)
-        elif self._is_on_disk(stream, record):
+        elif self._is_kept(stream, record):
             self._keep(stream, record)
         else:
             self._drop(stream, record, "the disk does not hold what was taken")
+
+    def _is_kept(self, stream: Stream, record: Appended) -> bool:
+        """Whether the disk holds what was taken; where it cannot read it now, the log is believed.
+
+        Then its place is kept, and reading it is an error.
+        """
+        try:
+            return self._is_on_disk(stream, record)
+        except _Unreadable as error:
+            stop = record.position + record.count
+            self._report.notes.append(
+                f"stream {stream.id!r} is damaged in sample frames {record.position} to {stop}:"
+                f" the disk cannot read them ({error.strerror})"
+            )
+            return True
 
     def _keep(self, stream: Stream, record: Appended) -> None:
         assert stream.sessions is not None
@@ -409,9 +427,31 @@ class _Replay:
             )
         if sums.covered > segment.covered:
             sums.cut(segment.covered)
-        for piece in _pieces(segment, sums.covered, segment.covered):
-            sums.extend(piece)
+        _extend(sums, segment)
         segment.checksums = sums
+
+
+class _Unreadable(OSError):
+    """The disk has failed to read PCM."""
+
+
+def _extend(sums: Checksums, segment: Segment) -> None:
+    """Take in the rest of an open segment's PCM, block by block.
+
+    What the disk cannot read matches nothing later. Where that is the end, it is left out: then new
+    audio goes into another segment (see `appends`), and not into a block that cannot be read.
+    """
+    while (start := sums.covered) < segment.covered:
+        stop = min(start - start % BLOCK + BLOCK, segment.covered)
+        try:
+            for piece in _pieces(segment, start, stop):
+                sums.extend(piece)
+        except _Unreadable:
+            if stop == segment.covered:
+                return
+            sums.skip(stop - start)
+        if sums.covered == start:
+            return
 
 
 def _begins_before(stream: Stream, position: int) -> bool:
@@ -421,11 +461,20 @@ def _begins_before(stream: Stream, position: int) -> bool:
 
 
 def _pieces(segment: Segment, start: int, stop: int) -> Iterator[memoryview]:
-    """Read a range of an open segment's PCM, in bytes, unchecked; it may end early."""
+    """Read a range of an open segment's PCM, in bytes, unchecked; it may end early.
+
+    Raises
+    ------
+    _Unreadable
+        The disk fails.
+    """
     assert segment.file is not None
     buffer = memoryview(bytearray(min(16 * BLOCK, max(stop - start, 0))))
     while start < stop:
-        count = segment.file.read_into(buffer[: stop - start], SEGMENT_HEADER + start)
+        try:
+            count = segment.file.read_into(buffer[: stop - start], SEGMENT_HEADER + start)
+        except OSError as error:
+            raise _Unreadable(*error.args) from error
         if not count:
             return
         yield buffer[:count]

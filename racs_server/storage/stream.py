@@ -190,6 +190,11 @@ class Stream:
         """Whether something of it waits for a sync."""
         return any(segment.dirty for segment in self.segments or ())
 
+    @property
+    def has_sealed(self) -> bool:
+        """Whether its last segment but one waits for a sync."""
+        return any(segment.dirty for segment in (self.segments or ())[-2:-1])
+
     def load_segments(self, fs: FileSystem, *, beyond: bool = False) -> list[Segment]:
         """Return the segments, found in the folder on first use.
 

@@ -1,8 +1,8 @@
 """From written to durable, for all streams: group commits, checkpoints, the state of the log.
 
 The owner of the store calls this in the background: `sync` some times a second while `needs_sync`
-(durability ``interval``), `sync_log` for those who wait (``always``), `checkpoint` when
-`needs_checkpoint` and from time to time. Appending goes on meanwhile.
+(durability ``interval``), `sync_sealed` (``os``), `sync_log` for those who wait (``always``),
+`checkpoint` when `needs_checkpoint` and from time to time. Appending goes on meanwhile.
 
 Invariants
 ----------
@@ -159,6 +159,16 @@ class Upkeep:
             self.flush()
         self._report(self._settler.for_each(dirty, self._settler.sync))
         self.sync_log()
+
+    def sync_sealed(self) -> None:
+        """Put on the medium the streams that have sealed a segment since their last sync; blocks.
+
+        With durability ``os`` nothing else does before the next checkpoint. Streams that the disk
+        fails are poisoned, and logged.
+        """
+        with self._lock:
+            sealed = [stream for stream in self._dirty if stream.has_sealed]
+        self._report(self._settler.for_each(sealed, self._settler.sync))
 
     def checkpoint(self) -> None:
         """Settle everything, and drop the full log files; blocks, while appending goes on.

@@ -362,6 +362,16 @@ class StoreModel:
         disk.flip(name, place // len(names) % files[name], bit)
         check_rotten(disk, name, self.expected, lambda: self.make(disk))
 
+    def lose_sector(self, place: int, at: int) -> None:
+        """Look what a start does when the disk cannot read a file, on a copy as above."""
+        disk = self.disk.copy()
+        names = sorted(name for name in disk.sizes() if name.startswith("streams/"))
+        if not names:
+            return
+        name = names[place % len(names)]
+        disk.faults.append(Fault("read", name, at=at, times=1 << 30))
+        check_rotten(disk, name, self.expected, lambda: self.make(disk))
+
     # ------------------------------------------------------------------ comparing
 
     def extract(self, stream_id: str, places: tuple[int, int]) -> None:
@@ -524,6 +534,7 @@ RULES: dict[str, Arguments] = {
     "fill": {"room": One(0, 1, 300, 5000, 100_000)},
     "mend": {},
     "rot": {"place": Whole(0, 1 << 30), "bit": Whole(0, 7)},
+    "lose_sector": {"place": Whole(0, 1 << 30), "at": Whole(1, 4)},
     "extract": {"stream_id": _ID, "places": Together(_PLACE, _PLACE)},
 }
 """What can be done in any order, and with what."""

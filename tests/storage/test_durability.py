@@ -438,3 +438,18 @@ def test_a_power_cut_between_the_checksums_and_stream_json_of_a_close_without_a_
     disk.crash(keep="all")
     store = start(disk)
     assert read(store, "a", 0, 800) == noise(1600)
+
+
+def test_with_durability_os_a_sealed_segment_is_synced_at_the_roll() -> None:
+    disk = SimulatedDisk()
+    store = start(disk, durability=Durability.OS, segment_bytes=100)
+    make_open(store, "a", "b")
+    send(store, "a", noise(100))
+    send(store, "b", noise(50))
+    disk.operations.clear()
+    store.upkeep.sync_sealed()
+    assert [o for o in disk.operations if o.kind == "sync"] == []
+    send(store, "a", noise(100, 1))
+    store.upkeep.sync_sealed()
+    synced = {o.name for o in disk.operations if o.kind == "sync"}
+    assert synced == {name for name in files(disk, ".wav") if "/a-" in name}

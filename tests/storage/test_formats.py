@@ -50,8 +50,49 @@ def test_a_log_file_starts_with_its_number_and_holds_records() -> None:
     check = little(crc32c(bytes.fromhex("01 00 00 00 00 00 00 00  02") + payload))
     record = bytes.fromhex("10 00 00 00") + check + b"\x02" + payload
     contents = disk.read("log/0000000000000001.log")
-    assert contents == (header + record).ljust(132, b"\0")
+    assert contents == (header + record).ljust(32 + 100 + 17, b"\0")
     assert list(LogReader(disk)) == [Opened(7, 1000)]
+
+
+def two_log_files() -> SimulatedDisk:
+    """Return a disk with an OPEN of stream 7 in one file, and one of stream 8 in the next."""
+    disk = SimulatedDisk()
+    disk.make_folder("log")
+    log = CommitLog(disk, sequence=1, size=128)
+    for serial in (7, 8):
+        log.room(25)
+        log.add(OPEN, little(serial, 8) + little(1000, 8))
+        log.flush()
+        if serial == 7:
+            log.rotate()
+    return disk
+
+
+def test_a_log_file_says_in_which_one_the_log_goes_on() -> None:
+    disk = two_log_files()
+    payload = little(2, 8)
+    check = little(crc32c(little(1, 8) + b"\x08" + payload))
+    first = disk.read("log/0000000000000001.log")
+    assert first[32 + 25 :].rstrip(b"\0") == (little(8, 4) + check + b"\x08" + payload).rstrip(
+        b"\0"
+    )
+    reader = LogReader(disk)
+    assert list(reader) == [Opened(7, 1000), Opened(8, 1000)]
+    assert reader.torn is None
+
+
+@pytest.mark.parametrize("lost", ["the end of a file", "a file"])
+def test_what_follows_a_lost_part_of_the_log_is_not_believed(lost: str) -> None:
+    disk = two_log_files()
+    if lost == "a file":
+        disk.rename("log/0000000000000002.log", "log/0000000000000003.log")
+    else:
+        disk.open("log/0000000000000001.log").truncate(32 + 25)
+    reader = LogReader(disk)
+    assert list(reader) == [Opened(7, 1000)]
+    assert reader.torn is not None
+    assert "the end of the file before it is missing" in reader.torn
+    assert reader.dropped_bytes > 0
 
 
 def log_file(*records: tuple[int, bytes], number: int = 1) -> bytes:

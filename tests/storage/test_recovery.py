@@ -4,8 +4,9 @@ import errno
 
 import pytest
 
-from racs_server.errors import StorageError
+from racs_server.errors import DamageError, StorageError
 from racs_server.storage import Durability
+from racs_server.storage.checksums import BLOCK
 from racs_server.storage.stream import folder_name
 from tests.storage.helpers import (
     STEREO,
@@ -190,3 +191,59 @@ def test_a_power_cut_that_takes_the_name_of_the_first_segment_alone(durability: 
     else:
         assert store.info("a").size == 0
         assert "stream 'a' ends at sample frame 0" in str(store.report)
+
+
+def test_what_the_disk_cannot_read_is_damage_of_these_sample_frames_alone() -> None:
+    disk = SimulatedDisk()
+    store = start(disk)
+    make_open(store, "a", "b")
+    pcm = noise(3 * BLOCK)
+    for start_ in range(0, len(pcm), BLOCK):
+        send(store, "a", pcm[start_ : start_ + BLOCK])
+    send(store, "b", noise(100))
+    disk.kill()
+    # The second message of "a" is read by the replay, and again for the checksums.
+    disk.faults.append(Fault("read", ".wav", at=3))
+    disk.faults.append(Fault("read", ".wav", at=8))
+    store = start(disk)
+    assert [note for note in store.report.notes if "'a'" in note] == [
+        "stream 'a' is damaged in sample frames 32768 to 65536: the disk cannot read them"
+        " (Input/output error)"
+    ]
+    half = BLOCK // 2
+    assert read(store, "b") == noise(100)
+    assert read(store, "a", 0, half) + read(store, "a", 2 * half) == pcm[:BLOCK] + pcm[2 * BLOCK :]
+    with pytest.raises(DamageError):
+        read(store, "a", half, half + 1)
+    archived(store, "a", noise(100, 1))
+    assert read(store, "a", 3 * half) == noise(100, 1)
+
+
+def test_nothing_is_added_to_an_end_that_the_disk_cannot_read() -> None:
+    disk = SimulatedDisk()
+    store = start(disk)
+    make_open(store, "a")
+    send(store, "a", noise(100))
+    disk.kill()
+    disk.faults.append(Fault("read", ".wav", times=2))
+    store = start(disk)
+    archived(store, "a", noise(100, 1))
+    assert read(store, "a", 50) == noise(100, 1)
+    with pytest.raises(DamageError):
+        read(store, "a", 0, 1)
+
+
+def test_a_stream_json_that_cannot_be_understood_is_put_aside() -> None:
+    disk = SimulatedDisk()
+    store = start(disk)
+    make_open(store, "a")
+    send(store, "a", noise(100))
+    store.upkeep.checkpoint()
+    send(store, "a", noise(100, 1))
+    disk.kill()
+    name = f"{folder_name('a')}/stream.json"
+    disk.flip(name, 30)
+    rotten = disk.read(name)
+    store = start(disk)
+    assert read(store, "a") == noise(100) + noise(100, 1)
+    assert disk.read(f"{name}.damaged") == rotten
