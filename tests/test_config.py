@@ -33,6 +33,8 @@ def test_the_command_line_goes_before_the_variable_before_the_file(tmp_path: Pat
         ({}, {"RACS_DURABILITY": "none"}, "", "must be one of os, interval, always"),
         ({}, {}, "port = 1.5", "port = 1.5 in {file}: it must be a whole number"),
         ({}, {}, "port = true", "port = True in {file}: it must be a whole number"),
+        ({}, {"RACS_INSECURE": "maybe"}, "", "(RACS_INSECURE): it must be true or false"),
+        ({}, {}, "insecure = 2", "in {file}: it must be true or false"),
         ({}, {}, "prot = 1", "unknown setting 'prot' in {file}; known are host, port"),
         ({}, {}, "port 1", "the settings file {file} is not TOML"),
     ],
@@ -70,3 +72,29 @@ def test_every_setting_explains_itself_and_its_default_is_within_its_bounds(name
 )
 def test_values_are_shown_as_people_read_them(value: float, unit: str, text: str) -> None:
     assert show(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "text", "insecure"),
+    [
+        ({}, {}, "insecure = true", True),
+        ({}, {"RACS_INSECURE": "1"}, "", True),
+        ({}, {"RACS_INSECURE": "No"}, "insecure = true", False),
+        ({"insecure": False}, {"RACS_INSECURE": "yes"}, "", False),
+        ({"insecure": True}, {}, "insecure = false", True),
+    ],
+)
+def test_a_switch_is_on_or_off(
+    tmp_path: Path, flags: dict[str, Any], environment: dict[str, str], text: str, insecure: bool
+) -> None:
+    file = tmp_path / "racs.toml"
+    file.write_text(text, encoding="utf-8")
+    assert load_settings(flags, environment, file).insecure is insecure
+
+
+def test_the_users_file_is_in_the_data_folder_unless_it_says_where_it_is() -> None:
+    settings = load_settings({"data_dir": Path("/srv/racs")}, {}, None)
+    assert settings.users_path == Path("/srv/racs/users.json")
+    settings = load_settings({"users_file": Path("/etc/racs.json")}, {}, None)
+    assert settings.users_path == Path("/etc/racs.json")
+    assert load_settings({"disable": " DELETE, expire,"}, {}, None).disabled == ["DELETE", "expire"]
