@@ -107,7 +107,7 @@ class Session:
         self._access = guard.access
         self._address = address
         self._users = guard.access.users
-        self._writable: set[str] = set()
+        self._writable: dict[int, str] = {}
         self._failures = 0
         self.caller = guard.access.anyone
 
@@ -165,17 +165,23 @@ class Session:
         id_of
             Returns the id of the stream with a hash; None, if there is none.
         """
-        if not self.admitted:
+        if self.caller is NOBODY:
             require(self.caller, "audio", Effect.WRITE)
-        for hash_ in {frame.stream_hash for frame in frames}:
-            stream_id = id_of(hash_)
-            # By id: with time a hash may come to be another stream's.
-            if stream_id in self._writable:
+        last = None
+        for frame in frames:
+            hash_ = frame.stream_hash
+            if hash_ == last:
                 continue
-            if stream_id is None or not self.caller.may(Effect.WRITE, stream_id):
-                # the same for both: whether there is such a stream is not everybody's affair
-                raise AccessError(
-                    f"audio: there is no stream with the hash {hash_:#018x} on which"
-                    f" {self.caller.name!r} has the role write"
-                )
-            self._writable.add(stream_id)
+            last, stream_id = hash_, id_of(hash_)
+            # With the id: in time a hash may come to be another stream's.
+            if stream_id is None or self._writable.get(hash_) != stream_id:
+                self._permit(hash_, stream_id)
+
+    def _permit(self, hash_: int, stream_id: str | None) -> None:
+        if stream_id is None or not self.caller.may(Effect.WRITE, stream_id):
+            # the same for both: whether there is such a stream is not everybody's affair
+            raise AccessError(
+                f"audio: there is no stream with the hash {hash_:#018x} on which"
+                f" {self.caller.name!r} has the role write"
+            )
+        self._writable[hash_] = stream_id

@@ -1,7 +1,7 @@
 """Who is let in: AUTH, its limits and delays, and what changes of the users do to a connection."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -27,8 +27,13 @@ WRONG = "AUTH 'ben' 'hush'"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(Settings(data_dir=tmp_path / "archive"))
+def bus() -> Bus:
+    return Bus(0)
+
+
+@pytest.fixture
+async def store(tmp_path: Path, bus: Bus) -> AsyncIterator[Store]:
+    opened = open_store(Settings(data_dir=tmp_path / "archive"), bus.notify)
     for stream_id in ("birds/wren", "calls/1"):
         opened.create(stream_id, AudioFormat(8000, 1, 16))
         opened.open_stream(stream_id)
@@ -56,14 +61,15 @@ Connect = Callable[..., Client]
 
 
 @asynccontextmanager
-async def serving(store: Store, guard: Guard) -> AsyncIterator[Connect]:
+async def serving(store: Store, guard: Guard, bus: Bus | None = None) -> AsyncIterator[Connect]:
+    bus = bus or Bus(0)
     services = Services(
         store,
         Executor(store, lambda: None),
         GroupCommit(store),
         Settings(),
         trio.CapacityLimiter(1),
-        Bus(0),
+        bus,
         guard,
     )
     async with trio.open_nursery() as nursery:
@@ -80,6 +86,7 @@ async def serving(store: Store, guard: Guard) -> AsyncIterator[Connect]:
                 await trio.sleep(1)
                 connection.check(trio.current_time())
 
+        nursery.start_soon(bus.run)
         yield connect
         nursery.cancel_scope.cancel()
 
@@ -286,3 +293,34 @@ async def test_the_first_user_ends_the_time_of_everyone(store: Store, tmp_path: 
         file.edit(lambda _: some_users())
         guard.access.refresh()
         assert "say first" in error(await client.ask("LIST 'calls*'"))
+
+
+async def test_feeds_tell_what_may_be_read_as_long_as_it_may(
+    store: Store,
+    guard: Guard,
+    bus: Bus,
+    tmp_path: Path,
+    autojump_clock: trio.abc.Clock,
+    no_threads: None,
+) -> None:
+    async with serving(store, guard, bus) as connect:
+        subscriber, follower = connect(), connect()
+        for client in (subscriber, follower):
+            assert await client.ask(CORA) is None
+        assert "not allowed" in error(await follower.ask("FOLLOW 'calls/1'"))
+        ready = await subscriber.ask("SUBSCRIBE '*'")
+        assert isinstance(ready, list)
+        assert await follower.ask("FOLLOW 'birds/wren'") == ["opened", 0]
+        for stream_id in ("calls/1", "birds/wren"):
+            store.close_stream(stream_id)
+        told = await subscriber.reply()
+        assert isinstance(told, list)
+        assert told[1:3] == ["closed", "birds/wren"]
+        assert await follower.reply() == ["closed", 0]
+        UsersFile(tmp_path / "users.json").edit(lambda users: users.without("cora"))
+        guard.access.refresh()
+        store.open_stream("birds/wren")
+        assert "may not be followed any more" in error(await follower.reply())
+        assert "say first" in error(await follower.ask("LIST '*'"))
+        await trio.sleep(10)
+        assert subscriber.silent
