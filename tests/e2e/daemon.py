@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,13 +21,15 @@ class Daemon:
         Its data folder.
     flags
         Further options.
+    wrapper
+        A command that is given the server's as its arguments.
     """
 
-    def __init__(self, data_dir: Path, *flags: str) -> None:
+    def __init__(self, data_dir: Path, *flags: str, wrapper: Sequence[str] = ()) -> None:
         self.data_dir = data_dir
         command = [sys.executable, "-m", "racs_server", "--port", "0", "--data-dir", str(data_dir)]
         self.process = subprocess.Popen(
-            [*command, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*wrapper, *command, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         assert self.process.stdout is not None
         self.greeting = self.process.stdout.readline()
