@@ -42,8 +42,8 @@ Entries = npt.NDArray[np.void]
 ReadBlocks = Callable[[Sequence[int]], memoryview]
 """Returns blocks by their numbers, joined."""
 
-ReadFrames = Callable[[int, int], Iterator[Block]]
-"""Yields the stream's samples from one sample frame up to another."""
+ReadFrames = Callable[[Sequence[tuple[int, int]]], Iterator[Block]]
+"""Yields the stream's samples of ranges of sample frames, which are ascending, and apart."""
 
 CELL = 256
 """Sample frames that an entry of level 0 stands for."""
@@ -188,7 +188,7 @@ def draw(drawing: Drawing, pyramid: Pyramid, read: ReadFrames, format_: AudioFor
         place = min(stop, pyramid.frames)
         known = drawing.edges[drawing.edges < place]
         _Known(drawing, np.append(known, place), pyramid, read, format_).draw()
-    for block in read(place, stop):
+    for block in read([(place, stop)]):
         drawing.add(place, block)
         place += block.size // format_.channels
 
@@ -256,12 +256,8 @@ class _Known:
         edges = self._edges[numbers]
         starts = np.maximum(edges // CELL * CELL, self._edges[0])
         stops = np.minimum(starts // CELL * CELL + CELL, self._edges[-1])
-        blocks = [
-            block
-            for ends in zip(starts.tolist(), stops.tolist(), strict=True)
-            for block in self._read(*ends)
-        ]
-        lanes = lanes_of(np.concatenate(blocks), self._channels)
+        ranges = list(zip(starts.tolist(), stops.tolist(), strict=True))
+        lanes = lanes_of(np.concatenate(list(self._read(ranges))), self._channels)
         entries = np.empty(lanes.shape, ENTRY)
         entries["least"] = entries["most"] = lanes
         entries["squares"] = squares(lanes)

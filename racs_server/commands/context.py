@@ -107,6 +107,11 @@ class Store(Reader, Protocol):
     def attachments(self, stream_id: str, /) -> list[str]:
         """Return the names of the files kept with a stream, sorted; blocks."""
 
+    def read_ranges(
+        self, plan: StreamRange, ranges: Sequence[tuple[int, int]], /
+    ) -> Iterator[memoryview]:
+        """Yield the PCM of ranges of a plan's stream, ascending, as `read` does."""
+
     def waveform(self, plan: StreamRange, block: int, /) -> Waveform:
         """Return the waveform file of a plan's stream, with blocks of so many bytes."""
 

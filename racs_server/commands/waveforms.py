@@ -7,8 +7,10 @@ files. What is damaged, or ahead of the audio, is dropped and built anew from th
 import logging
 from collections.abc import Callable, Iterator, Sequence
 
+import msgspec
 import numpy as np
 
+from racs_server.audio import pcm
 from racs_server.audio.peaks import Block, Drawing, Picture, lanes_of
 from racs_server.audio.pyramid import (
     BLOCK_FRAMES,
@@ -70,10 +72,10 @@ def draw_plan(
 def _draw_range(
     store: Store, plan: StreamRange, points: int, check_cancelled: Callable[[], None]
 ) -> Picture:
-    def read(start: int, stop: int) -> Iterator[Block]:
-        for block in iter_blocks(store, _part(plan, start, stop)):
+    def read(ranges: Sequence[tuple[int, int]]) -> Iterator[Block]:
+        for packed in store.read_ranges(plan, ranges):
             check_cancelled()
-            yield block
+            yield pcm.unpack(packed, plan.format.bit_depth)
 
     waveform = store.waveform(plan, block_bytes(plan.format.channels))
     while True:
@@ -127,7 +129,8 @@ def advance(store: Store, plan: StreamRange) -> bool:
     start = pyramid.frames
     if start + BLOCK_FRAMES > waveform.settled():
         return False
-    blocks = list(iter_blocks(store, _part(plan, start, start + BLOCK_FRAMES)))
+    part = msgspec.structs.replace(plan, start=start, stop=start + BLOCK_FRAMES)
+    blocks = list(iter_blocks(store, part))
     try:
         completed = pyramid.next_blocks(lanes_of(np.concatenate(blocks), channels))
     except _Damaged:
@@ -151,7 +154,3 @@ def _pyramid(plan: StreamRange, waveform: Waveform) -> Pyramid:
         return pyramid
     waveform.drop()
     return Pyramid(plan.format.channels, 0, read)
-
-
-def _part(plan: StreamRange, start: int, stop: int) -> StreamRange:
-    return StreamRange(plan.stream_id, plan.serial, start, stop, plan.format)

@@ -1,7 +1,8 @@
-"""Reading a range of a stream: segment by segment, every block checked."""
+"""Reading ranges of a stream: segment by segment, every block checked."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from racs_server.errors import DamageError, StorageError
@@ -34,19 +35,27 @@ def known_damage(stream: Stream, start: int, stop: int) -> DamageError | None:
     return None
 
 
-def read_plan(
+Ranges = Sequence[tuple[int, int]]
+"""First sample frames, and those past the last ones; ascending, apart from each other."""
+
+
+def read_ranges(
     plan: StreamRange,
+    ranges: Ranges,
     find: Callable[[StreamRange], Stream],
     handles: Handles,
     lock: threading.RLock,
 ) -> Iterator[memoryview]:
-    """Yield the PCM that a plan describes, packed, in pieces of whole sample frames.
+    """Yield the PCM of ranges of a stream, packed, in pieces of whole sample frames.
 
-    A piece has at most 512 KiB and a sample frame, and is good until the next is asked for.
+    A piece has at most 512 KiB and a sample frame, and is good until the next is asked for. Ranges
+    that lie in one segment are cheap: it is looked up and opened once.
 
     Parameters
     ----------
     plan
+        The stream, and its format.
+    ranges
         What to read.
     find
         Returns the plan's stream with its segments loaded, or raises `StreamError`; called with the
@@ -57,13 +66,14 @@ def read_plan(
     Raises
     ------
     DamageError
-        A block that the range touches does not match its checksum.
+        A block that a range touches does not match its checksum.
     StorageError
         A file cannot be read.
     """
-    position = plan.start
+    rest = deque(each for each in ranges if each[0] < each[1])
     frame = plan.format.frame_bytes
-    while position < plan.stop:
+    while rest:
+        position, end = rest[0][0], rest[-1][1]
         with ExitStack() as kept_open:
             with lock:
                 stream = find(plan)
@@ -74,17 +84,29 @@ def read_plan(
                     kept_open.enter_context(handles.use(segment))
                     sums = handles.salvage_checksums(segment)
                     start = (position - segment.first) * frame
-                    stop = min((plan.stop - segment.first) * frame, segment.covered, sums.covered)
+                    stop = min((end - segment.first) * frame, segment.covered, sums.covered)
                     if stop <= start:
                         raise damage_error(
                             stream, segment, position, segment.stop, "a segment is missing"
                         )
-                    checks = sums.snapshot(start // BLOCK, -(-stop // BLOCK))
+                    first = start // BLOCK
+                    checks = sums.snapshot(first, -(-stop // BLOCK))
                     # What checks the last block may cover more than the stream has.
                     valid = sums.covered
             with _explained(stream, segment):
-                yield from segment.blocks(start, stop, checks, valid)
-        position = segment.first + stop // frame
+                for begin, finish in _taken(rest, segment.first + stop // frame):
+                    start = (begin - segment.first) * frame
+                    stop = (finish - segment.first) * frame
+                    yield from segment.blocks(start, stop, checks[start // BLOCK - first :], valid)
+
+
+def _taken(rest: deque[tuple[int, int]], stop: int) -> Iterator[tuple[int, int]]:
+    """Take from the front of some ranges what lies before a sample frame."""
+    while rest and rest[0][0] < stop:
+        begin, end = rest.popleft()
+        if end > stop:
+            rest.appendleft((stop, end))
+        yield begin, min(end, stop)
 
 
 def _segment_of(stream: Stream, position: int) -> Segment:

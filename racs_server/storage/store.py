@@ -21,7 +21,7 @@ from racs_server.storage.feeding import Feed
 from racs_server.storage.fs import Buffer
 from racs_server.storage.lives import Lives
 from racs_server.storage.picturing import Picturing
-from racs_server.storage.reading import known_damage, read_plan
+from racs_server.storage.reading import Ranges, known_damage, read_ranges
 from racs_server.storage.stream import Stream
 from racs_server.storage.turns import Turns
 from racs_server.storage.upkeep import disk_error
@@ -217,7 +217,19 @@ class Store(Lives, Turns, Attaching, Picturing):
         StorageError
             A file cannot be read.
         """
-        return read_plan(plan, self._planned, self._handles, self._lock)
+        return self.read_ranges(plan, [(plan.start, plan.stop)])
+
+    def read_ranges(self, plan: StreamRange, ranges: Ranges) -> Iterator[memoryview]:
+        """Yield the PCM of ranges of a plan's stream, one after the other; else the same as `read`.
+
+        Parameters
+        ----------
+        plan
+            Any range of the stream.
+        ranges
+            First sample frames, and those past the last ones: ascending, apart from each other.
+        """
+        return read_ranges(plan, ranges, self._planned, self._handles, self._lock)
 
     def _planned(self, plan: StreamRange) -> Stream:
         stream = self._find_same(plan)

@@ -61,10 +61,11 @@ class Kept:
             lanes = np.ascontiguousarray(self.samples[start : start + BLOCK_FRAMES].T)
             self.blocks += self.pyramid().next_blocks(lanes)
 
-    def frames(self, start: int, stop: int) -> Iterator[Samples]:
-        self.read_frames += stop - start
-        for place in range(start, stop, 10_000):
-            yield self.samples[place : min(place + 10_000, stop)].reshape(-1)
+    def frames(self, ranges: Sequence[tuple[int, int]]) -> Iterator[Samples]:
+        for start, stop in ranges:
+            self.read_frames += stop - start
+            for place in range(start, stop, 10_000):
+                yield self.samples[place : min(place + 10_000, stop)].reshape(-1)
 
     def picture(self, start: int, stop: int, points: int) -> npt.NDArray[np.float32]:
         drawing = Drawing(start, stop, points, self.format)

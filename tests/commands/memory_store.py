@@ -144,6 +144,12 @@ class MemoryStore:
     def attachments(self, stream_id: str) -> list[str]:
         return sorted(self._find(stream_id).attachments)
 
+    def read_ranges(
+        self, plan: StreamRange, ranges: Sequence[tuple[int, int]]
+    ) -> Iterator[memoryview]:
+        for start, stop in ranges:
+            yield from self.read(msgspec.structs.replace(plan, start=start, stop=stop))
+
     def waveform(self, plan: StreamRange, block: int) -> "MemoryWaveform":
         return MemoryWaveform(self._find(plan.stream_id))
 
