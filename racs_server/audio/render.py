@@ -7,7 +7,8 @@ Invariants
 - Blocks are interleaved int32, whole sample frames, none is empty, and none has more than
   `BLOCK_SAMPLES` samples (or one sample frame).
 - Any part [start, stop) of any plan can be opened, and only what it needs is read: windows reach
-  down to the streams.
+  down to the streams. What is resampled needs a little before and after it, and near the start all
+  that lies before it (`racs_server.audio.resample`).
 - Memory is bounded by the number of the plan's nodes, not by its length.
 """
 

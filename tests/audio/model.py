@@ -6,6 +6,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from racs_server.audio.dsp import remix_matrix
+
 Audio = npt.NDArray[np.int64]
 
 
@@ -50,6 +52,15 @@ def pan(audio: Audio, depth: int, position: float) -> Audio:
 def clip(audio: Audio, depth: int, least: int, most: int) -> Audio:
     limit = 2 ** (depth - 1)
     return np.clip(np.clip(audio, least, most), -limit, limit - 1)
+
+
+def remix(audio: Audio, depth: int, channels: int) -> Audio:
+    """Take the factors as they are: `test_remix` compares them with some worked out by hand."""
+    return rounded(audio @ np.array(remix_matrix(audio.shape[1], channels)).T, depth)
+
+
+def requantize(audio: Audio, depth: int, wanted: int) -> Audio:
+    return rounded(audio * 2.0 ** (wanted - depth), wanted)
 
 
 def mix(left: Audio, right: Audio, depth: int) -> Audio:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from racs_server.audio import render as room
 from racs_server.audio.render import render
 from racs_server.errors import RacsError
-from racs_server.values import AudioFormat, AudioPlan, StreamRange, building
+from racs_server.values import AudioFormat, AudioPlan, StreamRange, building, converting
 from racs_server.values.plans import decode_plan, encode_plan
 from tests.audio import model
 from tests.audio.sources import Arrays, Endless
@@ -97,6 +97,14 @@ class Chain:
             channel = data.draw(st.integers(0, format_.channels - 1))
             self.plan = building.split(self.plan, channel)
             self.audio = self.audio[:, channel : channel + 1]
+        elif name == "remix":
+            channels = data.draw(st.integers(1, 6))
+            self.plan = converting.remix(self.plan, channels)
+            self.audio = model.remix(self.audio, depth, channels)
+        elif name == "depth":
+            wanted = data.draw(st.sampled_from([16, 24]))
+            self.plan = converting.requantize(self.plan, wanted, None)
+            self.audio = model.requantize(self.audio, depth, wanted)
         else:
             self._join(data, name, format_)
 
@@ -112,7 +120,7 @@ class Chain:
             self.audio = model.mix(self.audio, other, depth)
 
 
-STEPS = ["gain", "trim", "pad", "fade", "clip", "pan", "split", "mix", "merge"]
+STEPS = ["gain", "trim", "pad", "fade", "clip", "pan", "split", "mix", "merge", "remix", "depth"]
 
 
 @settings(deadline=None, max_examples=200)

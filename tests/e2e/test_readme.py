@@ -55,7 +55,7 @@ def test_the_examples_of_processing_and_of_the_async_client(
     run("send", daemon)
     capsys.readouterr()
     run("process", daemon)
-    assert capsys.readouterr().out == "48000\n96000\n"
+    assert capsys.readouterr().out == "48000\n8000\n96000\n"
     info = soundfile.info(tmp_path / "monday.flac")
     assert (info.frames, info.samplerate, info.subtype) == (24000, 48000, "PCM_24")
     run("async", daemon)
