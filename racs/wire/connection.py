@@ -17,6 +17,8 @@ Invariants
 - After `FramingLost` nothing more can be read.
 """
 
+import struct
+
 import msgspec
 import numpy as np
 
@@ -25,7 +27,8 @@ from racs.wire.events import AudioFrames, Bytes, Command, EndOfStream, Event, Re
 from racs.wire.frames import MAGIC, MAX_FRAMES, parse_audio
 from racs.wire.replies import VECTOR_HEAD, VectorStart, parse_vector_head
 
-PREFIX = 8
+_LENGTH = struct.Struct("<Q")
+PREFIX = _LENGTH.size
 _PEEK = 64
 _SMALL_BUFFER = 256 << 10
 _KEPT_BUFFER = 4 << 20
@@ -141,8 +144,7 @@ class _Framing:
     def _read_length(self) -> int | None:
         """Return the length of the message under way once it is known."""
         if self._length is None and self._end - self._start >= PREFIX:
-            prefix = self._buffer[self._start : self._start + PREFIX]
-            length = int.from_bytes(prefix, "little")
+            (length,) = _LENGTH.unpack_from(self._buffer, self._start)
             if length > self._max_message:
                 raise FramingLost(
                     f"a message of {length} bytes was announced, at most {self._max_message} are"

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 MAGIC = b"rsp"
 HEADER = struct.Struct("<3s16sQIHB")
 HEADER_SIZE = HEADER.size
+_SHAPE = struct.Struct("<3s28xH")
+"""The fields of a header that tell whether it is one: its magic and the size of its block."""
+
 MAX_BLOCK = 65_535
 """The largest block that the 16-bit size field can state, in bytes."""
 
@@ -216,11 +219,10 @@ def _batch_count(payload: memoryview) -> int | None:
 
 
 def _is_frame(part: memoryview) -> bool:
-    return (
-        len(part) >= HEADER_SIZE
-        and part[:3] == MAGIC
-        and len(part) == HEADER_SIZE + int.from_bytes(part[31:33], "little")
-    )
+    if len(part) < HEADER_SIZE:
+        return False
+    magic, size = _SHAPE.unpack_from(part)
+    return magic == MAGIC and len(part) == HEADER_SIZE + size
 
 
 def _single_part(payload: memoryview) -> memoryview:

@@ -179,9 +179,8 @@ class Appender:
             The disk is full, or failed. What was written is cut again.
         """
         try:
-            self._log.room(
-                sum(records.APPEND_SIZE + (take.size if self._log_pcm else 0) for take in takes)
-            )
+            pcm = sum([take.size for take in takes]) if self._log_pcm else 0
+            self._log.room(len(takes) * records.APPEND_SIZE + pcm)
             for take in takes:
                 if take.size:
                     self._write(take)
