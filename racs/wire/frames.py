@@ -222,7 +222,7 @@ def _is_frame(part: memoryview) -> bool:
     if len(part) < HEADER_SIZE:
         return False
     magic, size = _SHAPE.unpack_from(part)
-    return magic == MAGIC and len(part) == HEADER_SIZE + size
+    return bool(magic == MAGIC) and len(part) == HEADER_SIZE + size
 
 
 def _single_part(payload: memoryview) -> memoryview:

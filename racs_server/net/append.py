@@ -36,6 +36,9 @@ from racs_server.values import AppendTo
 REPORT_WITHIN = 0.05
 """Seconds after which audio that was taken is reported; clients are promised 0.1."""
 
+_TOGETHER = 4 << 20
+"""Bytes of PCM at which messages are appended even if more have come with the same read."""
+
 
 class State(enum.Enum):
     """Where append mode stands."""
@@ -118,6 +121,8 @@ class Appending:
         self._id = target.stream_id
         self._store = store
         self._commit = commit
+        self._taken: list[AudioFrames] = []
+        self._taken_bytes = 0
 
     def __repr__(self) -> str:
         return repr(self._mode)
@@ -149,8 +154,12 @@ class Appending:
         if self._mode.state is State.TAKING:
             problem = self._mode.problem(event)
             if problem is not None or not isinstance(event, AudioFrames):
+                self._hand_over()
                 raise DataError(problem)
-            self._store.append(event.frames)
+            self._taken.append(event)
+            self._taken_bytes += sum([len(frame.pcm) for frame in event.frames])
+            if self._taken_bytes >= _TOGETHER:
+                self._hand_over()
             self._mode.took(trio.current_time())
         return []
 
@@ -162,6 +171,7 @@ class Appending:
         RacsError
             What was taken is not safe: to be handed to `refuse`.
         """
+        self._hand_over()
         deadline = self._mode.deadline
         if deadline is None or trio.current_time() < deadline:
             self._commit.flush()
@@ -170,14 +180,31 @@ class Appending:
         await self._commit.commit()
         return [self._mode.report(frames)]
 
+    def _hand_over(self) -> None:
+        """Append what was taken: all messages at once, or up to the first that is refused."""
+        messages, self._taken, self._taken_bytes = self._taken, [], 0
+        if not messages:
+            return
+        try:
+            self._store.append([frame for message in messages for frame in message.frames])
+        except RacsError:
+            if len(messages) == 1:
+                raise
+            for message in messages:
+                self._store.append(message.frames)
+
     async def _finish(self) -> list[bytes]:
         """Make everything durable; a length that was reported before stays true if that fails."""
         replies = []
         frames = self._mode.reported
         try:
-            frames = await trio.to_thread.run_sync(self._store.make_durable, self._id)
+            self._hand_over()
         except RacsError as error:
             replies = self._mode.refuse(encode_error(str(error)))
+        try:
+            frames = await trio.to_thread.run_sync(self._store.make_durable, self._id)
+        except RacsError as error:
+            replies += self._mode.refuse(encode_error(str(error)))
         replies.append(self._mode.report(frames))
         self._mode.state = State.ENDED
         return replies

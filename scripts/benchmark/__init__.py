@@ -1,0 +1,1 @@
+"""The benchmark: see `scripts.benchmark.__main__`."""
