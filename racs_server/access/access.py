@@ -118,7 +118,7 @@ class Access:
             return self.anyone
         user = self.users.users.get(caller.name)
         if user is None or caller.proof not in user.proofs:
-            return NOBODY
+            return self.anyone
         return Caller(caller.name, user.grants, caller.proof)
 
     def refresh(self) -> None:
