@@ -202,6 +202,9 @@ class Settler:
         try:
             for name, contents in sums:
                 self._fs.replace(name, contents)
+            if sums:
+                # Or a power cut could keep the new stream.json and lose what it relies on.
+                self._fs.sync_folder(stream.folder)
             self._fs.replace(stream.manifest_name, manifest)
             self._fs.sync_folder(stream.folder)
             self._sync_parents(stream)
