@@ -26,7 +26,7 @@ from racs_server.errors import LimitError, StreamError
 from racs_server.storage.fs import Buffer, FileSystem
 
 MAX_ATTACHMENT = 100 << 20
-_FOLDER = "attachments"
+FOLDER = "attachments"
 _MAGIC = b"RACSATT1"
 _HEAD = struct.Struct("<8sQIH")
 _LONGEST_HEAD = _HEAD.size + 255 + 4
@@ -34,7 +34,7 @@ _LONGEST_HEAD = _HEAD.size + 255 + 4
 
 def file_name(folder: str, name: str) -> str:
     """Return where an attachment of the stream in a folder lies."""
-    return f"{folder}/{_FOLDER}/{blake2b(name.encode(), digest_size=16).hexdigest()}"
+    return f"{folder}/{FOLDER}/{blake2b(name.encode(), digest_size=16).hexdigest()}"
 
 
 def check_size(size: int) -> None:
@@ -54,7 +54,7 @@ def dump(name: str, contents: Buffer) -> bytes:
 
 def write(fs: FileSystem, folder: str, name: str, contents: Buffer) -> None:
     """Store an attachment durably, in the place of one of the same name; `OSError` if it fails."""
-    inner = f"{folder}/{_FOLDER}"
+    inner = f"{folder}/{FOLDER}"
     fs.make_folder(inner)
     fs.replace(file_name(folder, name), dump(name, contents))
     fs.sync_folder(inner)
@@ -72,10 +72,23 @@ def read(fs: FileSystem, folder: str, name: str) -> bytes:
     ValueError
         Its file is damaged.
     """
-    contents = fs.read(file_name(folder, name))
-    found, length, check, start = _parse(contents)
+    path = file_name(folder, name)
+    return parse(folder, path.rpartition("/")[2], fs.read(path))
+
+
+def parse(folder: str, entry: str, contents: bytes) -> bytes:
+    """Return what the file of that name, in the stream's folder, holds for its owner.
+
+    Raises
+    ------
+    ValueError
+        It is damaged.
+    """
+    name, length, check, start = _parse(contents)
     data = contents[start:]
-    if found != name or len(data) != length or crc32c(data) != check:
+    if not file_name(folder, name).endswith(f"/{entry}"):
+        raise ValueError("it is not the file of the name that it holds")
+    if len(data) != length or crc32c(data) != check:
         raise ValueError("its contents do not match their checksum")
     return data
 
@@ -83,8 +96,8 @@ def read(fs: FileSystem, folder: str, name: str) -> bytes:
 def names(fs: FileSystem, folder: str) -> list[str]:
     """Return the names of a stream's attachments, sorted; without those whose head is damaged."""
     found = []
-    for entry in fs.list(f"{folder}/{_FOLDER}"):
-        path = f"{folder}/{_FOLDER}/{entry}"
+    for entry in fs.list(f"{folder}/{FOLDER}"):
+        path = f"{folder}/{FOLDER}/{entry}"
         file = fs.open(path)
         try:
             buffer = bytearray(_LONGEST_HEAD)

@@ -4,8 +4,11 @@ An SQLite database (``catalog.sqlite``) that is derived: it is written at checkp
 can be read again from the streams' own ``stream.json``. A damaged one is put aside and made anew.
 """
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 
 from crc32c import crc32c
 
@@ -29,7 +32,9 @@ _SCHEMA = """CREATE TABLE streams (
     checksum INTEGER NOT NULL
 ) STRICT"""
 _VERSION = 2
-"""Written into the database: one of another version is made anew."""
+"""Written into the database with its first entries: one of another version is made anew."""
+_INCOMPLETE = "it was not complete"
+"""Said of a database that was cut off between its making and its first entries."""
 _NOT_DAMAGED = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -79,33 +84,22 @@ class Catalog:
         # FULL: the log files that a checkpoint drops are only needless once this is on the medium.
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
-        [(version,)] = self._database.execute("PRAGMA user_version")
-        tables = self._database.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL")
-        schema = [sql for (sql,) in tables]
-        if not schema:
-            self._database.execute(f"PRAGMA user_version = {_VERSION}")
+        if not self._database.execute("SELECT 1 FROM sqlite_master").fetchone():
             self._database.execute(_SCHEMA)
-        elif version != _VERSION:
-            raise ValueError(f"it has version {version}, known is {_VERSION}")
-        elif schema != [_SCHEMA]:
-            raise ValueError("its table is not the one that was made")
-        for (fault,) in self._database.execute("PRAGMA quick_check"):
-            if fault != "ok":
-                raise ValueError(fault)
-        for row in self._database.execute("SELECT * FROM streams"):
-            if row[-1] != _checksum(row[:-1]):
-                raise ValueError(f"the entry of stream {row[1]!r} does not match its checksum")
+        self._complete = _check(self._database)
+        if not self._complete and self._fs.list(FOLDER):
+            self.replaced = self.replaced or _INCOMPLETE
+        elif not self._complete:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Say that nothing is missing, along with the entries that a transaction brings."""
+        self._database.execute(f"PRAGMA user_version = {_VERSION}")
+        self._complete = True
 
     def load(self) -> Iterator[Stream]:
         """Yield all streams, closed and without their sessions."""
-        for row in self._database.execute("SELECT * FROM streams"):
-            serial, id_, folder, rate, channels, depth, created, ref, *rest = row
-            stream = Stream(id_, serial, AudioFormat(rate, channels, depth), created, folder)
-            stream.ref = stream.settled_ref = ref
-            stream.frames = stream.settled_frames = rest[0]
-            stream.settled_appended = rest[1]
-            stream.expiry = stream.settled_expiry = rest[2]
-            yield stream
+        return _load(self._database)
 
     def apply(self, changed: Iterable[Stream], deleted: Iterable[int]) -> None:
         """Take over what has changed since the last checkpoint, in one transaction."""
@@ -127,6 +121,8 @@ class Catalog:
         ]
         self._database.execute("BEGIN IMMEDIATE")
         try:
+            if not self._complete:
+                self._finish()
             self._database.executemany(
                 "DELETE FROM streams WHERE serial = ?", ((serial,) for serial in deleted)
             )
@@ -138,11 +134,59 @@ class Catalog:
         except BaseException:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")
+            [(version,)] = self._database.execute("PRAGMA user_version")
+            self._complete = bool(version)
             raise
 
     def close(self) -> None:
         """Close the database."""
         self._database.close()
+
+
+def read_catalog(fs: FileSystem) -> list[Stream]:
+    """Return what the catalogue of a folder that nobody uses says, and leave it as it is.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is none.
+    ValueError, sqlite3.Error
+        It is damaged.
+    """
+    if NAME not in fs.list(""):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), NAME)
+    with closing(fs.read_database(NAME)) as database:
+        if not _check(database):
+            raise ValueError(_INCOMPLETE)
+        return list(_load(database))
+
+
+def _check(database: sqlite3.Connection) -> bool:
+    """Raise `ValueError` or `sqlite3.Error` if a database is damaged; return if it is complete."""
+    [(version,)] = database.execute("PRAGMA user_version")
+    if version not in {0, _VERSION}:
+        raise ValueError(f"it has version {version}, known is {_VERSION}")
+    tables = database.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL")
+    if [sql for (sql,) in tables] != [_SCHEMA]:
+        raise ValueError("its table is not the one that was made")
+    for (fault,) in database.execute("PRAGMA quick_check"):
+        if fault != "ok":
+            raise ValueError(fault)
+    for row in database.execute("SELECT * FROM streams"):
+        if row[-1] != _checksum(row[:-1]):
+            raise ValueError(f"the entry of stream {row[1]!r} does not match its checksum")
+    return bool(version)
+
+
+def _load(database: sqlite3.Connection) -> Iterator[Stream]:
+    for row in database.execute("SELECT * FROM streams"):
+        serial, id_, folder, rate, channels, depth, created, ref, *rest = row
+        stream = Stream(id_, serial, AudioFormat(rate, channels, depth), created, folder)
+        stream.ref = stream.settled_ref = ref
+        stream.frames = stream.settled_frames = rest[0]
+        stream.settled_appended = rest[1]
+        stream.expiry = stream.settled_expiry = rest[2]
+        yield stream
 
 
 def _checksum(row: Sequence[object]) -> int:

@@ -75,6 +75,10 @@ class Checksums:
             values.append(self._tail)
         return values
 
+    def entries(self) -> list[int]:
+        """Return the checksums of all blocks."""
+        return self.snapshot(0, -(-self.covered // BLOCK))
+
     def dump(self) -> bytes:
         """Return the contents of the ``.crc`` file."""
         blocks = array("I", self._blocks)

@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from racs.wire import stream_hash
-from racs_server.errors import StreamError
+from racs_server.errors import StartError, StreamError
 from racs_server.storage import records
 from racs_server.storage.ahead import Ahead
 from racs_server.storage.appends import Appender
@@ -29,7 +29,7 @@ from racs_server.storage.handles import Handles
 from racs_server.storage.log import CommitLog
 from racs_server.storage.recovery import RecoveryReport, recover
 from racs_server.storage.settle import Settler
-from racs_server.storage.stream import Stream
+from racs_server.storage.stream import INDEX, Stream
 from racs_server.storage.upkeep import Upkeep, disk_error
 from racs_server.values import Kind, StreamEvent, StreamRange
 
@@ -102,6 +102,7 @@ class Core:
             self._settler = Settler(fs, self._handles, self._lock, self.options.sync_threads)
             undo.callback(self._settler.close)
             try:
+                _refuse_backup(fs)
                 self._catalog = Catalog(fs)
                 undo.callback(self._catalog.close)
                 recovered = recover(fs, self._catalog, self._handles, self._settler)
@@ -159,3 +160,11 @@ class Core:
 
 def _unheard(_: StreamEvent) -> None:
     """Stand in for a listener where nobody listens."""
+
+
+def _refuse_backup(fs: FileSystem) -> None:
+    if INDEX in fs.list(""):
+        raise StartError(
+            f"{fs.describe()} is a backup, which nobody may write in: make an archive of it with"
+            " `racs-server restore`"
+        )

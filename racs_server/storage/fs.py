@@ -14,7 +14,9 @@ import fcntl
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -68,8 +70,11 @@ class FileSystem(Protocol):
     def unlock(self) -> None:
         """Give the folder back."""
 
-    def open(self, name: str, *, create: bool = False) -> File:
-        """Open a file for reading and writing."""
+    def in_use(self) -> bool:
+        """Return whether a process has the folder."""
+
+    def open(self, name: str, *, create: bool = False, write: bool = True) -> File:
+        """Open a file for reading and writing, or for reading alone."""
 
     def make_folder(self, name: str) -> bool:
         """Make a folder and its parents; return whether it was not there before."""
@@ -86,6 +91,9 @@ class FileSystem(Protocol):
     def rename(self, old: str, new: str) -> None:
         """Move a file or folder."""
 
+    def link(self, old: str, new: str) -> None:
+        """Give a file another name; `OSError` where the disk cannot."""
+
     def remove(self, name: str) -> None:
         """Remove a file."""
 
@@ -97,6 +105,9 @@ class FileSystem(Protocol):
 
     def database(self, name: str) -> sqlite3.Connection:
         """Open an SQLite database."""
+
+    def read_database(self, name: str) -> sqlite3.Connection:
+        """Return a copy in memory of an SQLite database that nobody uses."""
 
 
 class DiskFile:
@@ -225,10 +236,24 @@ class Disk:
             os.close(self._lock)
             self._lock = None
 
-    def open(self, name: str, *, create: bool = False) -> DiskFile:
-        """Open a file for reading and writing."""
-        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
-        return DiskFile(os.open(self._root / name, flags, 0o644))
+    def in_use(self) -> bool:
+        """Return whether a process has the folder."""
+        try:
+            fd = os.open(self._root / "racs.lock", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+    def open(self, name: str, *, create: bool = False, write: bool = True) -> DiskFile:
+        """Open a file for reading and writing, or for reading alone."""
+        flags = (os.O_RDWR if write else os.O_RDONLY) | (os.O_CREAT if create else 0)
+        return DiskFile(os.open(self._root / name, flags | os.O_CLOEXEC, 0o644))
 
     def make_folder(self, name: str) -> bool:
         """Make a folder and its parents; return whether it was not there before."""
@@ -266,6 +291,10 @@ class Disk:
         """Move a file or folder."""
         (self._root / old).rename(self._root / new)
 
+    def link(self, old: str, new: str) -> None:
+        """Give a file another name."""
+        (self._root / new).hardlink_to(self._root / old)
+
     def remove(self, name: str) -> None:
         """Remove a file."""
         (self._root / name).unlink()
@@ -285,3 +314,15 @@ class Disk:
     def database(self, name: str) -> sqlite3.Connection:
         """Open an SQLite database; it is used by one thread at a time."""
         return sqlite3.connect(self._root / name, isolation_level=None, check_same_thread=False)
+
+    def read_database(self, name: str) -> sqlite3.Connection:
+        """Return a copy in memory: opened where it lies, SQLite would write beside it."""
+        copy = sqlite3.connect(":memory:", isolation_level=None)
+        with tempfile.TemporaryDirectory() as folder:
+            for suffix in ("", "-wal"):
+                with suppress(FileNotFoundError):
+                    shutil.copyfile(f"{self._root / name}{suffix}", f"{folder}/copy{suffix}")
+            original = sqlite3.connect(f"{folder}/copy")
+            with closing(original):
+                original.backup(copy)
+        return copy

@@ -37,7 +37,6 @@ from racs_server.storage.stream import (
     FOLDER,
     LOST,
     TRASH,
-    Session,
     Stream,
     folder_name,
     read_manifest,
@@ -341,16 +340,9 @@ class _Replay:
             return True
 
     def _keep(self, stream: Stream, record: Appended) -> None:
-        assert stream.sessions is not None
-        if not stream.frames:
-            stream.ref = record.time
-        turn = stream.sessions[-1] if stream.sessions else None
-        if turn is None or turn.id != record.session.hex() or stream in self._opened:
-            turn = Session(record.session.hex(), record.position, record.time, record.time)
-            stream.sessions.append(turn)
-            self._opened.discard(stream)
-        turn.ended = record.time
-        stream.frames += record.count
+        new_turn = stream in self._opened
+        stream.grow(record.count, record.time, record.session.hex(), new_turn=new_turn)
+        self._opened.discard(stream)
         self._report.kept_frames += record.count
 
     def _drop(self, stream: Stream, record: Appended, why: str) -> None:

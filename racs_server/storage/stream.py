@@ -35,6 +35,8 @@ from racs_server.values import (
 FOLDER = "streams"
 TRASH = "trash"
 LOST = "lost"
+INDEX = "backup.json"
+"""What tells a backup from an archive."""
 MAX_ID_BYTES = 255
 NEVER = -1
 """The time to live of a stream that has no end."""
@@ -223,6 +225,28 @@ class Stream:
             if int(stem) >= self.frames and int(stem) not in kept:
                 fs.remove(f"{self.folder}/{name}")
 
+    def grow(self, count: int, time: int, session: str, *, new_turn: bool) -> None:
+        """Take in sample frames that a record of the log tells of.
+
+        Parameters
+        ----------
+        count
+            How many.
+        time
+            When they came, in ms since the epoch.
+        session
+            Whose they are, 32 hex digits.
+        new_turn
+            Whether the stream was opened since the frames before.
+        """
+        assert self.sessions is not None
+        if not self.frames:
+            self.ref = time
+        if new_turn or not self.sessions or self.sessions[-1].id != session:
+            self.sessions.append(Session(session, self.frames, time, time))
+        self.sessions[-1].ended = time
+        self.frames += count
+
     def segment_at(self, frame: int) -> Segment:
         """Return the segment that holds a sample frame, or that would; none begins behind it."""
         assert self.segments
@@ -324,6 +348,15 @@ def seal(fields: dict[str, object]) -> bytes:
     return text[:-2] + f',\n "crc32c": "{crc32c(text):08x}"\n}}\n'.encode()
 
 
+def unseal(contents: bytes) -> bytes:
+    """Return the JSON that `seal` was given; `ValueError` if its checksum is another."""
+    text, _, check = contents.rpartition(b',\n "crc32c": "')
+    text += b"\n}"
+    if check[:8] != f"{crc32c(text):08x}".encode() or check[8:] != b'"\n}\n':
+        raise ValueError("does not match its checksum")
+    return text
+
+
 def read_manifest(fs: FileSystem, folder: str) -> Stream:
     """Read a folder's ``stream.json``; the stream has its sessions, and is closed.
 
@@ -334,11 +367,10 @@ def read_manifest(fs: FileSystem, folder: str) -> Stream:
     OSError
         It cannot be read.
     """
-    contents = fs.read(f"{folder}/{_MANIFEST}")
-    text, _, check = contents.rpartition(b',\n "crc32c": "')
-    text += b"\n}"
-    if check[:8] != f"{crc32c(text):08x}".encode() or check[8:] != b'"\n}\n':
-        raise ValueError(f"{folder}/{_MANIFEST} does not match its checksum")
+    try:
+        text = unseal(fs.read(f"{folder}/{_MANIFEST}"))
+    except ValueError as error:
+        raise ValueError(f"{folder}/{_MANIFEST} {error}") from None
     fields = msgspec.json.decode(text, type=Manifest)
     if fields.version != 1:
         raise ValueError(f"{folder}/{_MANIFEST} has version {fields.version}, known is 1")

@@ -6,6 +6,7 @@ it takes as options, and is given all of them, put together as the server's are.
 
 import click
 
+from racs_server.tools.care import backup, repair, restore, verify
 from racs_server.tools.users import token, user
 
-COMMANDS: tuple[click.Command, ...] = (user, token)
+COMMANDS: tuple[click.Command, ...] = (verify, repair, backup, restore, user, token)

@@ -328,7 +328,10 @@ class SimulatedDisk:
     def unlock(self) -> None:
         self._locked = False
 
-    def open(self, name: str, *, create: bool = False) -> OpenFile:
+    def in_use(self) -> bool:
+        return self._locked
+
+    def open(self, name: str, *, create: bool = False, write: bool = True) -> OpenFile:
         self.step("open", name)
         folder, last = self._parent(name)
         if create and last not in folder.names:
@@ -375,6 +378,11 @@ class SimulatedDisk:
             raise _not_found()
         self._change([(source, old_name, None), (target, new_name, source.names[old_name])])
 
+    def link(self, old: str, new: str) -> None:
+        self.step("link", old)
+        folder, last = self._parent(new)
+        self._change([(folder, last, self._file(old))])
+
     def remove(self, name: str) -> None:
         self.step("remove", name)
         self._file(name)
@@ -408,6 +416,12 @@ class SimulatedDisk:
         if node.data:
             connection.deserialize(bytes(node.data))
         return connection
+
+    def read_database(self, name: str) -> sqlite3.Connection:
+        self.step("read", name)
+        copy = sqlite3.connect(":memory:", isolation_level=None)
+        copy.deserialize(bytes(self._file(name).data))
+        return copy
 
     # ------------------------------------------------------------------ helpers
 
