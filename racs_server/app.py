@@ -9,15 +9,24 @@ import resource
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import trio
 
 from racs_server.access import Access, UsersFile, listening_problem
 from racs_server.access.listening import is_loopback
-from racs_server.commands import TABLE, Executor, advance
+from racs_server.commands import (
+    TABLE,
+    CommandTable,
+    Executor,
+    PoolEvaluator,
+    advance,
+    changing_commands,
+)
 from racs_server.config import Settings
 from racs_server.errors import RacsError, StartError, StorageError
 from racs_server.net import Bus, GroupCommit, Guard, Server, Services, load_tls
+from racs_server.sandbox import Budgets
 from racs_server.storage import Disk, Durability, Store, StoreOptions
 from racs_server.values import StreamEvent, StreamRange
 
@@ -32,6 +41,7 @@ _WAVEFORM_REST = 9.0
 """Waveforms are built one tenth of the time: this many times what the last part took is rested."""
 _READERS = 8
 _SYNC_THREADS = 4
+_EVALUATORS_DELAY = 1.0
 
 
 class SystemClock:
@@ -116,11 +126,21 @@ async def _serve(
 ) -> None:
     ending = trio.Event()
     table = TABLE.without(settings.disabled)
-    executor = Executor(store, ending.set, table=table, spool=settings.max_spool)
+    evaluator = make_evaluator(settings, table)
+    executor = Executor(
+        store,
+        ending.set,
+        table=table,
+        spool=settings.max_spool,
+        evaluator=evaluator,
+        evaluations=(max(1, settings.eval_workers), settings.eval_queue),
+    )
     commit = GroupCommit(store)
     reading = trio.CapacityLimiter(_READERS)
     services = Services(store, executor, commit, settings, reading, bus, Guard(access))
     server = await Server(services, load_tls(settings.tls_cert, settings.tls_key)).listen()
+    if evaluator is not None and settings.eval_library:
+        await trio.to_thread.run_sync(evaluator.check_library)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             for task in (_sync, _checkpoint, lapse):
@@ -132,6 +152,8 @@ async def _serve(
             nursery.start_soon(commit.run)
             nursery.start_soon(commit.make_room)
             nursery.start_soon(_watch_signals, signals, ending)
+            if evaluator is not None:
+                nursery.start_soon(_keep_evaluators, evaluator)
             announce(
                 f"racs-server listens on {server.addresses}, data in {settings.data_dir}:"
                 f" {store.report.streams} streams, durability {settings.durability};"
@@ -139,6 +161,44 @@ async def _serve(
             )
             await server.serve(ending)
             nursery.cancel_scope.cancel()
+
+
+def make_evaluator(settings: Settings, table: CommandTable) -> PoolEvaluator | None:
+    """Return what runs EVAL's programs; None if it is turned off.
+
+    Raises
+    ------
+    StartError
+        The library cannot be read, or a command that programs may use is none.
+    """
+    if not settings.eval_workers or table.find("EVAL") is None:
+        return None
+    changing = changing_commands(TABLE, settings.eval_commands)
+    library = Path(settings.eval_library).expanduser()
+    try:
+        text = library.read_text(encoding="utf-8") if settings.eval_library else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise StartError(f"the EVAL library {library} cannot be read: {error}") from None
+    budgets = Budgets(
+        steps=settings.eval_steps,
+        seconds=settings.eval_time,
+        memory=settings.eval_memory,
+        integer=settings.eval_integer,
+        output=settings.eval_output,
+        nesting=settings.eval_nesting,
+        source=settings.max_eval,
+    )
+    return PoolEvaluator(table, budgets, settings.eval_workers, changing, text, library.name)
+
+
+async def _keep_evaluators(evaluator: PoolEvaluator) -> None:
+    """Have the processes of EVAL ready, a little after the start: that is for who waits already."""
+    try:
+        await trio.sleep(_EVALUATORS_DELAY)
+        await trio.to_thread.run_sync(evaluator.pool.start)
+        await trio.sleep_forever()
+    finally:
+        evaluator.pool.close()
 
 
 async def _watch_signals(signals: AsyncIterator[int], ending: trio.Event) -> None:

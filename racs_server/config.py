@@ -134,6 +134,60 @@ class Settings:
     max_eval: int = _setting(
         1 << 20, "Longest EVAL command.", least=1024, most=64 << 20, unit="bytes"
     )
+    eval_workers: int = _setting(
+        2,
+        "Processes that evaluate EVAL's programs, each one program at a time; 0 turns EVAL off.",
+        least=0,
+        most=64,
+    )
+    eval_queue: int = _setting(
+        64, "Programs that may wait for a process; one more is refused.", least=0, most=10_000
+    )
+    eval_commands: str = _setting(
+        "CREATE,OPEN,CLOSE",
+        "Commands that change something and that EVAL may use; SHUTDOWN, DELETE, EXPIRE, ATTACH and"
+        " STREAM can be named too. What only reads it may always use.",
+    )
+    eval_library: str = _setting(
+        "", "A file of Scheme definitions that every EVAL finds, and cannot change."
+    )
+    eval_steps: int = _setting(
+        10_000_000,
+        "Calls of Scheme procedures that a program may make.",
+        least=1000,
+        most=1 << 40,
+    )
+    eval_time: float = _setting(
+        10.0,
+        "Seconds that a program may run; soon after them its process is killed.",
+        least=0.1,
+        most=3600,
+        unit="s",
+    )
+    eval_memory: int = _setting(
+        64 << 20,
+        "Memory that a program's values may take; the process can have four times that.",
+        least=1 << 20,
+        most=16 << 30,
+        unit="bytes",
+    )
+    eval_integer: int = _setting(
+        16 << 10,
+        "Size of one integer: multiplying larger ones would take long without a pause.",
+        least=8,
+        most=1 << 20,
+        unit="bytes",
+    )
+    eval_output: int = _setting(
+        16 << 20,
+        "Size of a program's result, unless it is audio or a file, which are as long as they are.",
+        least=1024,
+        most=1 << 30,
+        unit="bytes",
+    )
+    eval_nesting: int = _setting(
+        1000, "Brackets within brackets in a program's text.", least=10, most=100_000
+    )
     max_message: int = _setting(
         64 << 20,
         "Longest message at all; a larger length ends the connection, for it cannot be believed.",

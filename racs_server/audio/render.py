@@ -61,6 +61,9 @@ def _render(plan: AudioPlan, read: Read, start: int, stop: int) -> Iterator[Bloc
     match plan:
         case StreamRange():
             return _stream_range(plan, read, start, stop)
+        case plans.Samples(data):
+            channels = plan.format.channels
+            return _cut(np.frombuffer(data, "<i4")[start * channels : stop * channels], channels)
         case plans.Window(source):
             return render(source, read, plan.start + start, plan.start + stop)
         case plans.Padded(source):

@@ -2,7 +2,9 @@
 
 from racs_server.commands.context import Context, Reader, Store
 from racs_server.commands.encoding import Encoding
+from racs_server.commands.evaluator import PoolEvaluator
 from racs_server.commands.executor import Executor, Prepared
+from racs_server.commands.procedures import changing_commands
 from racs_server.commands.source import check_reply_size, iter_blocks
 from racs_server.commands.spec import CommandSpec, CommandTable, Param, Value
 from racs_server.commands.table import TABLE
@@ -16,11 +18,13 @@ __all__ = [
     "Encoding",
     "Executor",
     "Param",
+    "PoolEvaluator",
     "Prepared",
     "Reader",
     "Store",
     "Value",
     "advance",
+    "changing_commands",
     "check_reply_size",
     "iter_blocks",
 ]

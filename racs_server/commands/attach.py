@@ -1,11 +1,8 @@
 """The commands about files that belong to a stream: ATTACH, ATTACHMENT, ATTACHMENTS."""
 
-import tempfile
-from pathlib import Path
-
 from racs.wire import Vector
 from racs_server.commands.context import Context
-from racs_server.commands.encoding import Encoding
+from racs_server.commands.encoding import encoded_bytes
 from racs_server.commands.spec import CommandSpec, Effect, Kind, Mode, Output, Overload, Param
 from racs_server.commands.streams import STREAM_ID
 from racs_server.values import AttachTo, EncodedPlan
@@ -25,15 +22,12 @@ def attach_piped(context: Context, piped: EncodedPlan | Vector, stream_id: str, 
     if isinstance(piped, Vector):
         context.store.attach(stream_id, name, piped.data)
         return
-    encoding = Encoding(context.store, piped, Path(tempfile.gettempdir()))
-    try:
-        while encoding.size is None:
-            context.check_cancelled()
-            encoding.advance()
-        context.store.check_attachment(stream_id, name, encoding.size)
-        context.store.attach(stream_id, name, b"".join(iter(encoding.read, None)))
-    finally:
-        encoding.close()
+
+    def check(size: int) -> None:
+        context.store.check_attachment(stream_id, name, size)
+
+    contents = encoded_bytes(context.store, piped, context.check_cancelled, check)
+    context.store.attach(stream_id, name, contents)
 
 
 def attachment(context: Context, stream_id: str, name: str) -> Vector:

@@ -7,7 +7,7 @@ import msgspec
 
 from racs.wire.events import Buffer
 from racs_server.access import EVERYONE, Caller, Effect, require
-from racs_server.commands.spec import CommandSpec, CommandTable
+from racs_server.commands.spec import CommandSpec, CommandTable, Value
 from racs_server.values import AudioFormat, StreamInfo, StreamRange
 
 
@@ -122,6 +122,13 @@ class Store(Reader, Protocol):
         """Close all streams and put everything on the disk; blocks."""
 
 
+class Evaluator(Protocol):
+    """What runs the programs of EVAL."""
+
+    def evaluate(self, context: "Context", expression: str) -> Value:
+        """Run a program; blocks. `RacsError` if it cannot be run to its end."""
+
+
 class Context(msgspec.Struct, frozen=True):
     """What a handler gets before its arguments.
 
@@ -138,6 +145,10 @@ class Context(msgspec.Struct, frozen=True):
         called now and then.
     caller
         Who asks.
+    evaluator
+        Runs programs; None where nobody may run any.
+    memory
+        The most bytes that a program may be given at once.
     """
 
     store: Store
@@ -145,6 +156,8 @@ class Context(msgspec.Struct, frozen=True):
     table: CommandTable
     check_cancelled: Callable[[], None]
     caller: Caller = EVERYONE
+    evaluator: Evaluator | None = None
+    memory: int = 64 << 20
 
     def permit(self, spec: CommandSpec, stream_ids: Sequence[str]) -> None:
         """Raise `AccessError` unless the caller may use a command on these streams.

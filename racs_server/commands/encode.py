@@ -3,8 +3,10 @@
 ENCODE takes the audio as it is, FORMAT converts it first; a file that cannot hold it is refused.
 """
 
+from racs.wire import Vector
 from racs_server.audio.codecs import CODECS
 from racs_server.commands.context import Context
+from racs_server.commands.piping import audio_of
 from racs_server.commands.spec import CommandSpec, Effect, Kind, Output, Overload, Param
 from racs_server.values import (
     BIT_DEPTHS,
@@ -28,16 +30,17 @@ def encode(context: Context, piped: AudioPlan, mime_type: str) -> EncodedPlan:
 
 def format_(
     context: Context,
-    piped: AudioPlan,
+    piped: AudioPlan | Vector,
     mime_type: str,
     sample_rate: int,
     channels: int,
     bit_depth: int,
 ) -> EncodedPlan:
-    """Carry out FORMAT."""
+    """Carry out FORMAT; samples that have no format are of this one."""
     wanted = AudioFormat(sample_rate, channels, bit_depth)
     CODECS.find(mime_type).check(wanted)
-    return encode(context, convert(piped, wanted), mime_type)
+    audio = audio_of(piped, wanted, "FORMAT") if isinstance(piped, Vector) else piped
+    return encode(context, convert(audio, wanted), mime_type)
 
 
 _MIME_TYPE = Param(
@@ -62,6 +65,7 @@ SPECS = (
             ),
         ),
         input=Output.AUDIO,
+        takes_samples=True,
         output=Output.BYTES,
         effect=Effect.READ,
     ),

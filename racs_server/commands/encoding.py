@@ -7,7 +7,7 @@ there: its length costs disk, not memory.
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -165,6 +165,37 @@ def check_encoded_size(encoded: EncodedPlan, spool: int) -> None:
             " one file. Ask for shorter pieces, one after the other; the limit is the server's"
             " setting max_spool"
         )
+
+
+def encoded_bytes(
+    store: Reader, encoded: EncodedPlan, pulse: Callable[[], None], check: Callable[[int], None]
+) -> bytes:
+    """Make a whole file; blocks.
+
+    Parameters
+    ----------
+    store
+        Whence the PCM comes.
+    encoded
+        What to make.
+    pulse
+        Is called now and then; ends the work by raising something.
+    check
+        Is given the file's size before its bytes are put together; refuses it in the same way.
+    """
+    encoding = Encoding(store, encoded, Path(tempfile.gettempdir()))
+    pieces: list[bytes | memoryview] = []
+    try:
+        while encoding.size is None:
+            pulse()
+            encoding.advance()
+        check(encoding.size)
+        for piece in iter(encoding.read, None):
+            pulse()
+            pieces.append(bytes(piece))
+        return b"".join(pieces)
+    finally:
+        encoding.close()
 
 
 def too_long(encoded: EncodedPlan) -> LimitError:

@@ -24,12 +24,12 @@ from racs.wire.replies import MAX_BIN
 from racs_server.access import EVERYONE, Caller
 from racs_server.commands.cache import Cache
 from racs_server.commands.check import Step, check
-from racs_server.commands.context import Context, Store
+from racs_server.commands.context import Context, Evaluator, Store
 from racs_server.commands.encoding import check_encoded_size
 from racs_server.commands.source import check_reply_size
 from racs_server.commands.spec import CommandTable, Value
 from racs_server.commands.table import TABLE
-from racs_server.errors import CommandError
+from racs_server.errors import CommandError, LimitError
 from racs_server.lang import parse
 from racs_server.values import AudioPlan, EncodedPlan
 
@@ -78,6 +78,10 @@ class Executor:
         How many commands may wait for the disk at once.
     spool
         Most bytes of PCM that a file may be made of whose length is known only at the end.
+    evaluator
+        Runs the programs of EVAL; None if it is turned off.
+    evaluations
+        How many programs run at once, and how many more may wait for their turn.
     """
 
     def __init__(
@@ -88,14 +92,23 @@ class Executor:
         table: CommandTable = TABLE,
         workers: int = _WORKERS,
         spool: int = MAX_BIN,
+        evaluator: Evaluator | None = None,
+        evaluations: tuple[int, int] = (1, 64),
     ) -> None:
         self._request_shutdown = request_shutdown
         self._context = Context(
-            store, self._shut_down, table, trio.from_thread.check_cancelled, EVERYONE
+            store,
+            self._shut_down,
+            table,
+            trio.from_thread.check_cancelled,
+            EVERYONE,
+            evaluator,
         )
         self._table = table
         self._spool = spool
         self._limiter = trio.CapacityLimiter(workers)
+        at_once, self._most_waiting = evaluations
+        self._turns = trio.CapacityLimiter(at_once)
         self._loop: trio.lowlevel.TrioToken | None = None
         self._cache: Cache[str, Prepared] = Cache(_CACHED)
         parse("PING")  # the parser is made at its first use: no client has to wait for that
@@ -109,6 +122,8 @@ class Executor:
         return {
             "blocking": busy.borrowed_tokens,
             "waiting": busy.tasks_waiting,
+            "evaluating": self._turns.borrowed_tokens,
+            "waiting_to_evaluate": self._turns.statistics().tasks_waiting,
             **self._cache.statistics(),
         }
 
@@ -187,12 +202,14 @@ class Executor:
         steps = prepared.steps
         self._loop = trio.lowlevel.current_trio_token()
         if steps is None:
-            steps = await self._in_thread(partial(self._check, prepared.text))
+            work = partial(self._check, prepared.text)
+            steps = await self._in_thread(work, self._limiter)
         context = self._context_of(caller, steps)
         value: Value = None
         for number, step in enumerate(steps, 1):
             if step.spec.blocks:
-                value = await self._in_thread(partial(step.run, context, value))
+                limiter = self._turn(step)
+                value = await self._in_thread(partial(step.run, context, value), limiter)
             else:
                 value = step.run(context, value)
             if number % _SHORT_PIPELINE == 0:
@@ -229,8 +246,26 @@ class Executor:
             " AUTH 'user' 'password' or AUTH 'token', as a command of its own"
         )
 
-    async def _in_thread(self, work: Callable[[], _T]) -> _T:
-        return await trio.to_thread.run_sync(work, limiter=self._limiter)
+    def _turn(self, step: Step) -> trio.CapacityLimiter:
+        """Return the queue that a step that blocks waits in: first come, first served.
+
+        Raises
+        ------
+        LimitError
+            It is full.
+        """
+        if not step.spec.evaluates:
+            return self._limiter
+        waiting = self._turns.statistics().tasks_waiting
+        if waiting >= self._most_waiting:
+            raise LimitError(
+                f"{step.spec.name}: {waiting} programs wait for their turn already, the most that"
+                " may (setting eval_queue): try again later"
+            )
+        return self._turns
+
+    async def _in_thread(self, work: Callable[[], _T], limiter: trio.CapacityLimiter) -> _T:
+        return await trio.to_thread.run_sync(work, limiter=limiter)
 
     def _shut_down(self) -> None:
         if self._loop is None:

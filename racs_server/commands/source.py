@@ -70,6 +70,8 @@ def check_reply_size(plan: AudioPlan) -> None:
 def described(plan: AudioPlan) -> str:
     """Return the names of the streams that a plan reads, for people."""
     names = dict.fromkeys(repr(leaf.stream_id) for leaf in plan.leaves())
+    if not names:
+        return "samples of the request"
     return ", ".join(itertools.islice(names, _NAMED)) + (" ..." if len(names) > _NAMED else "")
 
 

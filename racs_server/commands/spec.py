@@ -71,6 +71,8 @@ class Output(StrEnum):
     AUDIO = "s32v"
     FLOATS = "f32v"
     BYTES = "u8v"
+    ANY = "any"
+    """Known when it is there; what it is piped into looks at it then."""
 
 
 class Mode(StrEnum):
@@ -140,6 +142,8 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
         What it gives.
     input
         What it has to be piped, or None: what is piped into it is ignored.
+    takes_samples
+        Whether it also takes samples without a format, an ``s32v`` vector, where it takes audio.
     effect
         What it does to the server, and to the streams that its arguments name: the role needed.
     mode
@@ -150,6 +154,8 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
         Whether its text must not be kept anywhere: no cache, no log, no error.
     blocks
         Whether it waits for the disk or can take more than a millisecond: it is run in a thread.
+    evaluates
+        Whether it runs a program, maybe for seconds: it waits for its turn with others of its kind.
     when_piped
         The command that it is instead where that one's input is piped into it.
     """
@@ -161,11 +167,13 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
     overloads: tuple[Overload, ...]
     output: Output
     input: Output | None = None
+    takes_samples: bool = False
     effect: Effect
     mode: Mode = Mode.REPLY
     public: bool = False
     secret: bool = False
     blocks: bool = False
+    evaluates: bool = False
     when_piped: "CommandSpec | None" = None
 
     @property

@@ -22,6 +22,12 @@ PATTERN = Param(
     " not; letter case counts.",
 )
 
+FORMAT_PARAMS = (
+    Param("sample_rate", Kind.INT, "In Hz.", least=MIN_RATE, most=MAX_RATE),
+    Param("channels", Kind.INT, "How many.", least=1, most=MAX_CHANNELS),
+    Param("bit_depth", Kind.INT, "Of the samples.", choices=BIT_DEPTHS),
+)
+
 ATTRIBUTES: dict[str, Callable[[StreamInfo], int]] = {
     "sample_rate": lambda info: info.format.sample_rate,
     "channels": lambda info: info.format.channels,
@@ -74,9 +80,7 @@ SPECS = (
                         "The new id: 1 to 255 bytes of text.",
                         is_stream=True,
                     ),
-                    Param("sample_rate", Kind.INT, "In Hz.", least=MIN_RATE, most=MAX_RATE),
-                    Param("channels", Kind.INT, "How many.", least=1, most=MAX_CHANNELS),
-                    Param("bit_depth", Kind.INT, "Of the samples.", choices=BIT_DEPTHS),
+                    *FORMAT_PARAMS,
                 ),
                 create,
             ),

@@ -6,7 +6,7 @@ for `racs_server.commands`.
 
 from racs_server.lang.ast import Command, Integer, Literal, Pipeline, Real, Span, String, Time
 from racs_server.lang.excerpt import error_at, quoted
-from racs_server.lang.parser import parse
+from racs_server.lang.parser import parse, parse_time
 
 __all__ = [
     "Command",
@@ -19,5 +19,6 @@ __all__ = [
     "Time",
     "error_at",
     "parse",
+    "parse_time",
     "quoted",
 ]

@@ -58,6 +58,21 @@ def parse(text: str) -> Pipeline:
     raise error
 
 
+def parse_time(text: str) -> Time | None:
+    """Return the time that a text is, written as commands write it; None if it is none."""
+    if len(text) > _LONGEST_TIME:
+        return None
+    try:
+        (command,) = parse(f"AT {text}").commands
+        (time,) = command.arguments
+    except (CommandError, ValueError):
+        return None
+    return time if isinstance(time, Time) else None
+
+
+_LONGEST_TIME = 40
+
+
 class _BadValueError(Exception):
     """Carries a literal's error out of the parser, with its place."""
 

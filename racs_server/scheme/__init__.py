@@ -2,7 +2,12 @@
 
 Text becomes data (`reader`), data become nodes (`compiler`, with the forms in `core_forms`,
 `derived_forms` and `syntax_rules`), and nodes are run (`machine`), all of it counted (`meter`).
+
+The interpreter is imported when it is first asked for: a process that only has others evaluate
+needs no more than the budgets and the errors.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from racs_server.scheme.errors import (
     BudgetError,
@@ -12,8 +17,10 @@ from racs_server.scheme.errors import (
     SchemeError,
     WrongTypeError,
 )
-from racs_server.scheme.interpreter import Interpreter
 from racs_server.scheme.meter import Budgets, Meter
+
+if TYPE_CHECKING:
+    from racs_server.scheme.interpreter import Interpreter
 
 __all__ = [
     "BudgetError",
@@ -26,3 +33,11 @@ __all__ = [
     "SchemeError",
     "WrongTypeError",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Interpreter":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from racs_server.scheme.interpreter import Interpreter
+
+    return Interpreter

@@ -76,7 +76,7 @@ def _size(item: Any) -> int:
     if isinstance(item, String):
         return OBJECT_BYTES + string_bytes(item.text)
     if isinstance(item, Uniform):
-        return OBJECT_BYTES + item.array.nbytes
+        return OBJECT_BYTES + item.nbytes
     if isinstance(item, Port):
         return OBJECT_BYTES + 4 * (item.size + len(item.text or ""))
     return OBJECT_BYTES

@@ -1,7 +1,7 @@
 """An interpreter: names at top level, a machine, and budgets for each evaluation.
 
 This is the way in. Whoever holds an interpreter can give its programs procedures of their own with
-`Interpreter.define_procedure`; values of other kinds may be passed through programs as they are.
+`Interpreter.define_procedure`, and values of other kinds of its own (`values.Foreign`).
 """
 
 import time

@@ -19,6 +19,7 @@ from racs_server.scheme.values import (
     Closure,
     Condition,
     Continuation,
+    Foreign,
     Pair,
     Parameter,
     Port,
@@ -79,11 +80,14 @@ def quoted(value: Value, limit: int = QUOTED) -> str:
     """Return the text of a value for a message: cut where it becomes long."""
     parts = []
     size = 0
-    for part in _parts(value, False, limit):
-        parts.append(part)
-        size += len(part)
-        if size > limit:
-            return "".join(parts)[: limit - 1] + "…"
+    try:
+        for part in _parts(value, False, limit):
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                return "".join(parts)[: limit - 1] + "…"
+    except TooLongError:
+        parts.append("#<large integer>")
     return "".join(parts)
 
 
@@ -105,7 +109,7 @@ def _parts(value: Value, display: bool, limit: int | None) -> Iterator[str]:
         elif isinstance(item, Vector):
             yield "#("
             stack.append(_spaced(item))
-        elif isinstance(item, Uniform):
+        elif item.__class__ is Uniform:
             yield f"#{item.tag}("
             stack.append(_spaced(number.item() for number in item.array))
         elif isinstance(item, _Literal):
@@ -196,10 +200,12 @@ def _opaque(item: Value) -> str:
 
 def type_name(item: Value) -> str:
     """Return what kind of value this is, as messages call it."""
+    if isinstance(item, Foreign):
+        return item.kind
     for kinds, name in _TYPE_NAMES:
         if isinstance(item, kinds):
             return name
-    return "foreign object"
+    return "object"
 
 
 _TYPE_NAMES: Final[list[tuple[type | tuple[type, ...], str]]] = [

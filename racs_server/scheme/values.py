@@ -142,6 +142,24 @@ class Uniform:
         self.tag = tag
         self.array = array
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory the numbers take."""
+        return int(self.array.nbytes)
+
+
+class Foreign:
+    """Base of the values of other kinds that whoever holds the interpreter brings along.
+
+    Attributes
+    ----------
+    kind
+        What messages call them.
+    """
+
+    __slots__ = ()
+    kind = "foreign object"
+
 
 UNIFORM_TYPES: Final[dict[str, np.dtype[Any]]] = {
     "u8": np.dtype(np.uint8),

@@ -1,8 +1,9 @@
 """Audio plans: trees that describe audio without holding any.
 
-The leaves are ranges of streams, every node above them does one thing to what is below it. A plan
-can be kept, sent to another process (`encode_plan`, `decode_plan`) and read there; whoever reads it
-gets exactly `frames` sample frames of `format`, or an error. Nothing here reads audio.
+The leaves are ranges of streams, or the few samples that came with a request; every node above them
+does one thing to what is below it. A plan can be kept, sent to another process (`encode_plan`,
+`decode_plan`) and read there; whoever reads it gets exactly `frames` sample frames of `format`, or
+an error. Nothing here reads audio.
 
 Plans are made by `racs_server.values.building`, which checks them; the classes do not.
 
@@ -100,8 +101,27 @@ class _Join(_Node, frozen=True):
         return max(self.left.frames, self.right.frames)
 
 
-class StreamRange(msgspec.Struct, frozen=True, tag=True):
-    """A range of a stream: a leaf.
+class _Leaf(msgspec.Struct, frozen=True):
+    """Base of the nodes without others below them."""
+
+    @property
+    def nodes(self) -> int:
+        """A leaf is one node."""
+        return 1
+
+    @property
+    def resampled_channels(self) -> int:
+        """A leaf is not resampled."""
+        return 0
+
+    @property
+    def inputs(self) -> "tuple[AudioPlan, ...]":
+        """A leaf has no plans below it."""
+        return ()
+
+
+class StreamRange(_Leaf, frozen=True, tag=True):
+    """A range of a stream.
 
     Attributes
     ----------
@@ -129,24 +149,38 @@ class StreamRange(msgspec.Struct, frozen=True, tag=True):
         """Exact length in samples, all channels counted."""
         return self.frames * self.format.channels
 
-    @property
-    def nodes(self) -> int:
-        """A leaf is one node."""
-        return 1
-
-    @property
-    def resampled_channels(self) -> int:
-        """A leaf is read at the rate that it has."""
-        return 0
-
-    @property
-    def inputs(self) -> "tuple[AudioPlan, ...]":
-        """A leaf has no plans below it."""
-        return ()
-
     def leaves(self) -> "Iterator[StreamRange]":
         """Yield the leaf itself."""
         yield self
+
+
+class Samples(_Leaf, frozen=True, tag=True):
+    """Samples that came with a request: a leaf that holds its audio itself.
+
+    Attributes
+    ----------
+    data
+        Interleaved samples with their values, int32, little-endian; whole sample frames.
+    format
+        Their format, whose bit depth can hold them.
+    """
+
+    data: bytes
+    format: AudioFormat
+
+    @property
+    def frames(self) -> int:
+        """Exact length in sample frames."""
+        return self.samples // self.format.channels
+
+    @property
+    def samples(self) -> int:
+        """Exact length in samples, all channels counted."""
+        return len(self.data) // 4
+
+    def leaves(self) -> "Iterator[StreamRange]":
+        """Yield nothing: no stream is read."""
+        yield from ()
 
 
 class Window(_Change, frozen=True):
@@ -334,6 +368,7 @@ class Merged(_Join, frozen=True):
 
 AudioPlan = (
     StreamRange
+    | Samples
     | Window
     | Padded
     | Gained

@@ -9,6 +9,7 @@ from racs_server.commands.check import Step, check
 from racs_server.commands.spec import Effect, Kind, Mode, Output, Overload
 from racs_server.errors import CommandError
 from racs_server.lang import parse
+from racs_server.values import AudioFormat, StreamRange
 from tests.commands.memory_store import MemoryStore
 
 TIME = "2025-01-01T00:00:00Z"
@@ -243,7 +244,8 @@ def test_two_commands_of_one_name_are_a_mistake() -> None:
 
 
 def test_piped_audio_comes_before_the_arguments() -> None:
+    sound = StreamRange("a", 1, 0, 1000, AudioFormat(1000, 2, 16))
     (_, step) = checked("SOUND |> GAIN 2", OTHER)
-    assert step.run(CONTEXT, [1]) == [[1], Fraction(2)]
+    assert step.run(CONTEXT, sound) == [sound, Fraction(2)]
     (_, step) = checked("SOUND |> PAN 1", OTHER)
-    assert step.run(CONTEXT, [1]) == [Fraction(1)]
+    assert step.run(CONTEXT, sound) == [Fraction(1)]

@@ -281,6 +281,8 @@ def test_a_text_is_parsed_once(executor: Executor) -> None:
     assert executor.statistics() == {
         "blocking": 0,
         "waiting": 0,
+        "evaluating": 0,
+        "waiting_to_evaluate": 0,
         "cached": 2,
         "hits": 1,
         "misses": 2,

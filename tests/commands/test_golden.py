@@ -9,7 +9,7 @@ from enum import Enum
 
 from racs.wire import Vector, encode_reply
 from racs_server.access import Login
-from racs_server.commands import Executor, Value, iter_blocks
+from racs_server.commands import Executor, PoolEvaluator, Value, iter_blocks
 from racs_server.errors import RacsError
 from racs_server.values import AppendTo, AttachTo, AudioPlan, EncodedPlan, Follow, Subscribe
 from tests.commands.memory_store import MemoryStore
@@ -134,6 +134,54 @@ EXCHANGES: tuple[tuple[str, bytes | Value | Outcome], ...] = (
     ("'unterminated", ERROR),
     ("PING 'unterminated", ERROR),
     ("A" * 254, ERROR),
+    ("EVAL 1", ERROR),
+    ("EVAL", ERROR),
+    ("EVAL '(+ 1 2 3)'", b"\x92\xa3int\x06"),
+    ("EVAL '(+ 1.5 2)'", b"\x92\xa5float\xcb@\x0c\x00\x00\x00\x00\x00\x00"),
+    ("EVAL '1.5'", b"\x92\xa5float\xcb?\xf8\x00\x00\x00\x00\x00\x00"),
+    ("EVAL '1/2'", b"\x92\xa5float\xcb?\xe0\x00\x00\x00\x00\x00\x00"),
+    ("EVAL '(* 1/2 3)'", b"\x92\xa5float\xcb?\xf8\x00\x00\x00\x00\x00\x00"),
+    ("EVAL '#t'", b"\x92\xa4bool\xc3"),
+    ("EVAL '#f'", False),
+    ("EVAL '()'", ERROR),
+    ("EVAL '(list 1 2 3)'", b"\x94\xa4list\x01\x02\x03"),
+    (
+        "EVAL '(list 1.5 2 #t #f \"a\")'",
+        b"\x96\xa4list\xcb?\xf8\x00\x00\x00\x00\x00\x00\x02\xc3\xc2\xa1a",
+    ),
+    ("EVAL 'foo'", ERROR),
+    ("EVAL '(+ 1 \"a\")'", ERROR),
+    ("EVAL '(quote (1 2 3))'", [1, 2, 3]),
+    ("EVAL '(quote abc)'", ERROR),
+    ("EVAL '(cons 1 2)'", ERROR),
+    ("EVAL '(car (list 1 2))'", 1),
+    ("EVAL '(length (list 1 2))'", 2),
+    ("EVAL '(if #t 1 2)'", 1),
+    ("EVAL '(define x 5)'", None),
+    ("EVAL '(define x 5) x'", 5),
+    ("EVAL '(let ((x 5)) (* x x))'", 25),
+    ("EVAL '(lambda (x) x)'", ERROR),
+    ("EVAL '#u8(1 2 3)'", b"\x92\xa3u8v\xc4\x03\x01\x02\x03"),
+    ("EVAL '(* 99999999999 99999999999)'", ERROR),
+    ("EVAL '(+ 9223372036854775807 1)'", ERROR),
+    ('EVAL \'(info "none" "channels")\'', ERROR),
+    ("EVAL '(info \"g1\")'", ERROR),
+    ("EVAL '(search \"zzz\")'", b"\x91\xa4null"),
+    ("EVAL '(ping)'", b"\x92\xa6string\xa4PONG"),
+    ("EVAL '(create \"e1\" 44100 2 16)'", b"\x91\xa4null"),
+    ("EVAL '(create \"e1\" 44100 2 16)'", ERROR),
+    ("EVAL '(open \"e1\")'", b"\x91\xa4null"),
+    ("EVAL '(open \"e1\")'", ERROR),
+    ("EVAL '(close \"e1\")'", b"\x91\xa4null"),
+    ("EVAL '(close \"e1\")'", ERROR),
+    ("EVAL '(format (list 1 2) \"audio/wav\" 44100 2 16)'", ERROR),
+    ("EVAL '(exit)'", ERROR),
+    ("EVAL '(+ 1 2)' |> PING", b"\x92\xa6string\xa4PONG"),
+    ('EVAL "(+ 1 2)"', 3),
+    ("EVAL '(+ 1 2)' '(+ 1 2)'", ERROR),
+    ("EVAL '  (+ 1 2)  '", b"\x92\xa3int\x03"),
+    ("EVAL '(+ 1\n2)'", b"\x92\xa3int\x03"),
+    ("EVAL '\\'(1 2 3)'", [1, 2, 3]),
 )
 
 
@@ -158,9 +206,9 @@ async def answer(executor: Executor, store: MemoryStore, request: str) -> bytes 
     return encoded(value)
 
 
-async def test_recorded_exchanges() -> None:
+async def test_recorded_exchanges(evaluator: PoolEvaluator) -> None:
     store = MemoryStore()
-    executor = Executor(store, lambda: None)
+    executor = Executor(store, lambda: None, evaluator=evaluator)
     wrong = []
     for request, reply in EXCHANGES:
         expected = reply if isinstance(reply, Outcome) else encoded(reply)

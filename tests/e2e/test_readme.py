@@ -62,6 +62,23 @@ def test_the_examples_of_processing_and_of_the_async_client(
     assert capsys.readouterr().out == "32000\n"
 
 
+def test_the_example_of_a_program(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+    tone = np.sin(np.arange(12 * 8000) / 5)
+    takes = {"take-quiet": 0.1 * tone, "take-loud": 0.9 * tone, "take-short": tone[:8000]}
+    with daemon.client() as racs:
+        for name, audio in (takes | {"other": tone}).items():
+            racs.execute_command(f"CREATE '{name}' 8000 1 16")
+            racs.stream(name).execute(audio)
+    names = run("eval", daemon)
+    assert capsys.readouterr().out == "6\nb'RIFF' 80044\n"
+    wav = names["wav"]
+    assert isinstance(wav, bytes)
+    found = np.frombuffer(wav[44:], np.int16)
+    # in the middle, where nothing is faded
+    assert np.allclose(found[8000:24000], 0.9 * tone[8000:24000] * 2**15, atol=2)
+    assert (found[0], abs(int(found[-1])) < 10) == (0, True)
+
+
 def test_the_example_of_listening(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
     run("send", daemon)
     capsys.readouterr()

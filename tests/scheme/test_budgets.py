@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from racs_server.scheme import BudgetError, Budgets, Interpreter
+from racs_server.scheme import BudgetError, Budgets, EvaluationError, Interpreter
 
 SMALL = Budgets(steps=100_000, memory=8 * 1024 * 1024, output=10_000)
 
@@ -89,3 +89,8 @@ def test_a_budget_cannot_be_handled(small: Interpreter) -> None:
 def test_over_budget_says_how_much(small: Interpreter) -> None:
     with pytest.raises(BudgetError, match=r"memory: 32\d{8} bytes are needed, 8388608 allowed"):
         small.evaluate("(make-vector 100000000)")
+
+
+def test_a_message_does_not_spell_out_a_large_integer(small: Interpreter) -> None:
+    with pytest.raises(EvaluationError, match="expected a pair, got #<large integer>"):
+        small.evaluate("(car (expt 3 1000))")
