@@ -135,7 +135,7 @@ class Access:
                     " racs-server user remove"
                 )
             users = self._file.load()
-        except (StartError, OSError) as error:
+        except StartError as error:
             if self._state is not None:
                 logger.error("%s. The %d users stay as they were", error, len(self.users.users))
             self._state = None

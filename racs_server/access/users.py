@@ -42,6 +42,8 @@ from racs_server.errors import StartError
 MAX_NAME = 64
 """Characters of a user's or a token's name."""
 
+_NO_FILE = (FileNotFoundError, NotADirectoryError)
+
 
 class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is kept of a token, and when it was made (RFC 3339)."""
@@ -98,11 +100,19 @@ class UsersFile:
         return f"<UsersFile {self.path}>"
 
     def state(self) -> tuple[int, ...] | None:
-        """Return its mode, and what changes with its contents; None while there is no file."""
+        """Return its mode, and what changes with its contents; None while there is no file.
+
+        Raises
+        ------
+        StartError
+            Nobody can tell.
+        """
         try:
             found = self.path.stat()
-        except FileNotFoundError:
+        except _NO_FILE:
             return None
+        except OSError as error:
+            raise self._unreadable(error) from None
         return found.st_mode, found.st_ino, found.st_mtime_ns, found.st_size
 
     def load(self) -> Users:
@@ -115,12 +125,10 @@ class UsersFile:
         """
         try:
             users = msgspec.json.decode(self.path.read_bytes(), type=Users)
-        except FileNotFoundError:
+        except _NO_FILE:
             return Users()
         except OSError as error:
-            raise StartError(
-                f"the users file {self.path} cannot be read: {error.strerror}"
-            ) from None
+            raise self._unreadable(error) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             # the decoder's message names a place, never a value
             raise StartError(
@@ -133,6 +141,9 @@ class UsersFile:
                 " reads version 1: it was written by a later one"
             )
         return users
+
+    def _unreadable(self, error: OSError) -> StartError:
+        return StartError(f"the users file {self.path} cannot be read: {error.strerror}")
 
     def edit(self, change: Callable[[Users], Users]) -> None:
         """Replace the users by what `change` makes of them, while nobody else can.

@@ -77,6 +77,15 @@ def test_a_damaged_file_is_said_to_be_so(tmp_path: Path, damage: bytes) -> None:
         Access(UsersFile(path))
 
 
+def test_a_file_that_cannot_be_is_told_from_one_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert Access(UsersFile(tmp_path / "file" / "users.json")).anyone is EVERYONE
+    with pytest.raises(StartError, match="cannot be read: File name too long"):
+        Access(UsersFile(tmp_path / ("x" * 300)))
+    with pytest.raises(StartError, match="cannot be read: Is a directory"):
+        Access(UsersFile(tmp_path))
+
+
 def test_an_edit_that_fails_changes_nothing(tmp_path: Path) -> None:
     access_to(tmp_path / "users.json")
     before = (tmp_path / "users.json").read_bytes()
