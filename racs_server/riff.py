@@ -75,7 +75,7 @@ def segment_header(
         The instant of the segment's first sample frame, in ns since the epoch.
     """
     fmt = _chunk(b"fmt ", _fmt(pcm))
-    bext = _chunk(b"bext", _bext(pcm, stream_id, serial, start_ns))
+    bext = _chunk(b"bext", _bext(pcm, stream_id, f"{serial:020d}", start_ns))
     junk = bytes(SEGMENT_HEADER - 12 - len(fmt) - len(bext) - 8 - 8)
     data = b"data" + data_bytes.to_bytes(4, "little")
     body = b"WAVE" + fmt + bext + _chunk(b"JUNK", junk) + data
@@ -95,6 +95,32 @@ def wav_header(pcm: Pcm, data_bytes: int) -> bytes:
         part of the file but not of the PCM.
     """
     body = b"WAVE" + _chunk(b"fmt ", _fmt(pcm)) + b"data" + data_bytes.to_bytes(4, "little")
+    size = len(body) + data_bytes + data_bytes % 2
+    return b"RIFF" + size.to_bytes(4, "little") + body
+
+
+def bwf_header(
+    pcm: Pcm, data_bytes: int, *, description: str = "", start_ns: int | None = None
+) -> bytes:
+    """Return the header of a Broadcast Wave file: a ``bext`` chunk before the others.
+
+    Parameters
+    ----------
+    pcm
+        The format.
+    data_bytes
+        How many bytes of PCM follow; see `wav_header`.
+    description
+        Cut to the 256 bytes of the field.
+    start_ns
+        The instant of the first sample frame, in ns since the epoch; None: not known.
+    """
+    sound = {1: "mono", 2: "stereo"}.get(pcm.channels, f"multi {pcm.channels}")
+    history = f"A=PCM,F={pcm.sample_rate},W={pcm.bit_depth},M={sound},T=racs\r\n".encode()
+    history += bytes(len(history) % 2)
+    bext = _chunk(b"bext", _bext(pcm, description, "", start_ns) + history)
+    data = b"data" + data_bytes.to_bytes(4, "little")
+    body = b"WAVE" + bext + _chunk(b"fmt ", _fmt(pcm)) + data
     size = len(body) + data_bytes + data_bytes % 2
     return b"RIFF" + size.to_bytes(4, "little") + body
 
@@ -119,16 +145,21 @@ def _fmt(pcm: Pcm) -> bytes:
     return base + _FMT_EXTENSION.pack(22, pcm.bit_depth, 0, _PCM_SUBFORMAT)
 
 
-def _bext(pcm: Pcm, stream_id: str, serial: int, start_ns: int) -> bytes:
-    start = _EPOCH + timedelta(seconds=start_ns // _NS_PER_S)
-    since_midnight = start_ns % (24 * 3600 * _NS_PER_S)
+def _bext(pcm: Pcm, description: str, reference: str, start_ns: int | None) -> bytes:
+    """Return the fields of a ``bext`` chunk, all but the coding history at its end."""
+    date = time = ""
+    since_midnight = 0
+    if start_ns is not None:
+        start = _EPOCH + timedelta(seconds=start_ns // _NS_PER_S)
+        date, time = f"{start:%Y-%m-%d}", f"{start:%H:%M:%S}"
+        since_midnight = start_ns % (24 * 3600 * _NS_PER_S) * pcm.sample_rate // _NS_PER_S
     return _BEXT.pack(
-        _fit(stream_id, 256),
+        _fit(description, 256),
         b"racs",
-        f"{serial:020d}".encode(),
-        f"{start:%Y-%m-%d}".encode(),
-        f"{start:%H:%M:%S}".encode(),
-        since_midnight * pcm.sample_rate // _NS_PER_S,
+        reference.encode(),
+        date.encode(),
+        time.encode(),
+        since_midnight,
         1,
         b"",
     )

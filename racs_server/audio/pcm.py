@@ -18,9 +18,12 @@ Invariants
 - ``pack(unpack(data, depth), depth) == data`` for every whole number of samples.
 """
 
+from typing import Literal
+
 import numpy as np
 import numpy.typing as npt
 
+ByteOrder = Literal["little", "big"]
 Packed = bytes | bytearray | memoryview
 Samples = npt.NDArray[np.int32]
 
@@ -69,8 +72,8 @@ def _unpack_24(packed: Packed, count: int) -> Samples:
     return samples
 
 
-def pack(samples: Samples, bit_depth: int) -> memoryview:
-    """Return samples as packed PCM: the inverse of `unpack`.
+def pack(samples: Samples, bit_depth: int, order: ByteOrder = "little") -> memoryview:
+    """Return samples as packed PCM: the inverse of `unpack`, in the order that streams have.
 
     Parameters
     ----------
@@ -78,11 +81,13 @@ def pack(samples: Samples, bit_depth: int) -> memoryview:
         Shape (samples,), dtype int32, interleaved.
     bit_depth
         16 or 24.
+    order
+        Of the bytes of a sample.
 
     Returns
     -------
     memoryview of bytes
-        2 or 3 bytes a sample, little-endian.
+        2 or 3 bytes a sample.
 
     Raises
     ------
@@ -91,9 +96,12 @@ def pack(samples: Samples, bit_depth: int) -> memoryview:
     """
     width = _width(bit_depth)
     _check_range(samples, bit_depth)
+    mark = "<" if order == "little" else ">"
     if width == 2:
-        return samples.astype("<i2").view(np.uint8).data
-    words = np.ascontiguousarray(samples, "<i4").view(np.uint8).reshape(-1, 4)
+        return samples.astype(f"{mark}i2").view(np.uint8).data
+    words = np.ascontiguousarray(samples, f"{mark}i4").view(np.uint8).reshape(-1, 4)
+    if order == "big":
+        words = words[:, 1:]  # the highest byte comes first
     packed = np.empty((len(words), 3), np.uint8)
     for plane in range(3):
         packed[:, plane] = words[:, plane]

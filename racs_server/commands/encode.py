@@ -8,6 +8,7 @@ from racs_server.audio.codecs import CODECS
 from racs_server.commands.context import Context
 from racs_server.commands.piping import audio_of
 from racs_server.commands.spec import CommandSpec, Effect, Kind, Output, Overload, Param
+from racs_server.commands.tagging import tags
 from racs_server.values import (
     BIT_DEPTHS,
     MAX_CHANNELS,
@@ -22,10 +23,18 @@ from racs_server.values.converting import convert
 
 
 def encode(context: Context, piped: AudioPlan, mime_type: str) -> EncodedPlan:
+    """Carry out ENCODE with the usual bit rate."""
+    return encode_at(context, piped, mime_type, None)
+
+
+def encode_at(
+    context: Context, piped: AudioPlan, mime_type: str, bit_rate: int | None
+) -> EncodedPlan:
     """Carry out ENCODE."""
     codec = CODECS.find(mime_type)
-    codec.check(piped.format)
-    return EncodedPlan(checked(piped, "ENCODE"), codec.mime_type)
+    codec.check(piped.format, bit_rate)
+    plan = checked(piped, "ENCODE")
+    return EncodedPlan(plan, codec.mime_type, bit_rate, tags(context.store, plan))
 
 
 def format_(
@@ -36,15 +45,39 @@ def format_(
     channels: int,
     bit_depth: int,
 ) -> EncodedPlan:
+    """Carry out FORMAT with the usual bit rate."""
+    return format_at(context, piped, mime_type, sample_rate, channels, bit_depth, None)
+
+
+def format_at(
+    context: Context,
+    piped: AudioPlan | Vector,
+    mime_type: str,
+    sample_rate: int,
+    channels: int,
+    bit_depth: int,
+    bit_rate: int | None,
+) -> EncodedPlan:
     """Carry out FORMAT; samples that have no format are of this one."""
     wanted = AudioFormat(sample_rate, channels, bit_depth)
-    CODECS.find(mime_type).check(wanted)
+    CODECS.find(mime_type).check(wanted, bit_rate)
     audio = audio_of(piped, wanted, "FORMAT") if isinstance(piped, Vector) else piped
-    return encode(context, convert(audio, wanted), mime_type)
+    return encode_at(context, convert(audio, wanted), mime_type, bit_rate)
 
 
 _MIME_TYPE = Param(
     "mime_type", Kind.STRING, "The format of the file, a MIME type.", choices=CODECS.names
+)
+
+_FORMAT = (
+    _MIME_TYPE,
+    Param("sample_rate", Kind.INT, "In Hz.", least=MIN_RATE, most=MAX_RATE),
+    Param("channels", Kind.INT, "How many.", least=1, most=MAX_CHANNELS),
+    Param("bit_depth", Kind.INT, "Of the samples.", choices=BIT_DEPTHS),
+)
+
+_BIT_RATE = Param(
+    "bit_rate", Kind.INT, "In kbit/s; for Vorbis a quality, 0 to 10. Lossless formats have none."
 )
 
 SPECS = (
@@ -54,15 +87,8 @@ SPECS = (
         " by RESAMPLE, REMIX and DEPTH.",
         example="RANGE 'chopin' 0 30 |> FORMAT 'audio/wav' 44100 2 16",
         overloads=(
-            Overload(
-                (
-                    _MIME_TYPE,
-                    Param("sample_rate", Kind.INT, "In Hz.", least=MIN_RATE, most=MAX_RATE),
-                    Param("channels", Kind.INT, "How many.", least=1, most=MAX_CHANNELS),
-                    Param("bit_depth", Kind.INT, "Of the samples.", choices=BIT_DEPTHS),
-                ),
-                format_,
-            ),
+            Overload(_FORMAT, format_),
+            Overload((*_FORMAT, _BIT_RATE), format_at),
         ),
         input=Output.AUDIO,
         takes_samples=True,
@@ -72,8 +98,11 @@ SPECS = (
     CommandSpec(
         name="ENCODE",
         doc="Make a file of the piped audio, at its own rate, channels and depth.",
-        example="RANGE 'chopin' 0 30 |> GAIN 0.8 |> ENCODE 'audio/flac'",
-        overloads=(Overload((_MIME_TYPE,), encode),),
+        example="RANGE 'chopin' 0 30 |> GAIN 0.8 |> ENCODE 'audio/mpeg' 192",
+        overloads=(
+            Overload((_MIME_TYPE,), encode),
+            Overload((_MIME_TYPE, _BIT_RATE), encode_at),
+        ),
         input=Output.AUDIO,
         output=Output.BYTES,
         effect=Effect.READ,

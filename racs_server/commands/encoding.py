@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from racs.wire.replies import MAX_BIN
-from racs_server.audio.codecs import CODECS, Encoder, Spooled, Streamed
+from racs_server.audio.codecs import CODECS, Encoder, Spooled, Streamed, Wanted
 from racs_server.commands.context import Reader
 from racs_server.commands.source import described, iter_blocks
-from racs_server.errors import LimitError, StorageError
+from racs_server.errors import DiskFullError, LimitError, StorageError
 from racs_server.values import EncodedPlan
 
-STEP_SAMPLES = 1 << 20
-"""Samples that `Encoding.advance` encodes: some ten milliseconds of FLAC."""
+STEP_SAMPLES = 1 << 18
+"""Samples that `Encoding.advance` encodes: some milliseconds of FLAC, some ten of Opus or MP3."""
 
 _PIECE = 512 << 10
 
@@ -49,11 +49,12 @@ class Encoding:
         self._blocks = iter_blocks(store, plan)
         self._file: BinaryIO | None = None
         self._encoder: Encoder | None = None
+        self._wanted = wanted(encoded)
         self._way = CODECS.find(encoded.mime_type).way
         self.size: int | None = None
         if isinstance(self._way, Streamed):
-            self.size = self._way.length(plan.format, plan.frames)
-            self._pieces = self._way.pieces(plan.format, plan.frames, self._blocks)
+            self.size = self._way.length(self._wanted)
+            self._pieces = self._way.pieces(self._wanted, self._blocks)
 
     def __repr__(self) -> str:
         return f"<Encoding {self._encoded.mime_type}, {self.size} bytes>"
@@ -66,7 +67,7 @@ class Encoding:
         RacsError
             The audio cannot be read.
         StorageError
-            The temporary file cannot be written.
+            The temporary file cannot be written, or there is no room for it.
         LimitError
             The file gets too large for a reply.
         """
@@ -74,7 +75,8 @@ class Encoding:
             return
         if self._file is None or self._encoder is None:
             self._file = self._temporary()
-            self._encoder = self._way.begin(self._encoded.plan.format, self._file)
+            self._check_room(self._file, self._way.most_bytes(self._wanted))
+            self._encoder = self._way.begin(self._wanted, self._file)
         done = 0
         while done < STEP_SAMPLES:
             block = next(self._blocks, None)
@@ -112,6 +114,16 @@ class Encoding:
                 f"no temporary file could be made for an encoded reply: {error.strerror}"
             ) from error
 
+    def _check_room(self, file: BinaryIO, size: int) -> None:
+        disk = os.fstatvfs(file.fileno())
+        free = disk.f_bavail * disk.f_frsize
+        if size > free:
+            raise DiskFullError(
+                f"a file of {described(self._encoded.plan)} as {self._encoded.mime_type} can take"
+                f" {size} bytes while it is made, and the disk of the data folder has {free} left:"
+                " ask for shorter pieces, or make room"
+            )
+
     def _finish(self, encoder: Encoder, file: BinaryIO) -> None:
         encoder.finish()
         self.size = self._check(file)
@@ -122,6 +134,13 @@ class Encoding:
         if size > MAX_BIN:
             raise too_long(self._encoded)
         return size
+
+
+def wanted(encoded: EncodedPlan) -> Wanted:
+    """Return what an encoder needs to know of a file."""
+    plan = encoded.plan
+    codec = CODECS.find(encoded.mime_type)
+    return codec.wanted(plan.format, plan.frames, encoded.tags, encoded.bit_rate)
 
 
 def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
@@ -155,7 +174,7 @@ def check_encoded_size(encoded: EncodedPlan, spool: int) -> None:
     way = CODECS.find(encoded.mime_type).way
     plan = encoded.plan
     if isinstance(way, Streamed):
-        if way.length(plan.format, plan.frames) > MAX_BIN:
+        if way.length(wanted(encoded)) > MAX_BIN:
             raise too_long(encoded)
     elif plan.frames * plan.format.frame_bytes > spool:
         seconds = spool // (plan.format.frame_bytes * plan.format.sample_rate)

@@ -303,7 +303,7 @@ class Connection:
                 return
             if isinstance(value, EncodedPlan):
                 await self._flush()
-                await self._long.send_encoded(value, self._send)
+                await self._long.send_encoded(value, self._send, self._transport.has_left)
                 return
             reply = await self._reply(value)
         except (BrokenReply, TooManyFailures, *_LEFT):

@@ -78,7 +78,9 @@ class LongReplies:
         pieces = (block.data.cast("B") for block in iter_blocks(self._store, plan))
         await self._send(vector_head("s32v", plan.samples * SAMPLE), pieces, send)
 
-    async def send_encoded(self, encoded: EncodedPlan, send: Send) -> None:
+    async def send_encoded(
+        self, encoded: EncodedPlan, send: Send, has_left: Callable[[], bool]
+    ) -> None:
         """Send a file as a ``u8v``.
 
         Parameters
@@ -87,17 +89,21 @@ class LongReplies:
             What to send.
         send
             Sends bytes to the client.
+        has_left
+            Whether the client waits no more: asked while the file is made.
 
         Raises
         ------
         RacsError
             It could not be made, or its first piece not be read: nothing has been sent.
         BrokenReply
-            A later one could not.
+            A later one could not; or the client has left.
         """
         encoding = Encoding(self._store, encoded, self._folder)
         try:
             while encoding.size is None:
+                if has_left():
+                    raise BrokenReply("the client left while a file was made for it")
                 await self._in_thread(encoding.advance)
             await self._send(vector_head("u8v", encoding.size), iter(encoding.read, None), send)
         finally:

@@ -169,6 +169,10 @@ class TlsTransport:
         """Return when `send_now` would send something."""
         await self._lower.wait_sendable()
 
+    def has_left(self) -> bool:
+        """Return whether the peer has closed its end: it will send nothing more."""
+        return self._lower.has_left()
+
     def send_eof(self) -> None:
         """Tell the peer that nothing more will be sent: TLS's close_notify, then TCP's end."""
         if self._ready and not self._ending:

@@ -34,6 +34,9 @@ class Transport(Protocol):
     async def wait_sendable(self) -> None:
         """Return when `send_now` would send something."""
 
+    def has_left(self) -> bool:
+        """Return whether the peer has closed its end: it will send nothing more."""
+
     def send_eof(self) -> None:
         """Tell the peer that nothing more will be sent."""
 
@@ -110,6 +113,13 @@ class SocketTransport:
     async def wait_sendable(self) -> None:
         """Return when `send_now` would send something."""
         await trio.lowlevel.wait_writable(self._fd)
+
+    def has_left(self) -> bool:
+        """Return whether the peer has closed its end: it will send nothing more."""
+        poll = select.poll()
+        # what the peer sent before it left is still to be read: only the event tells of the end
+        poll.register(self._fd, select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     def send_eof(self) -> None:
         """Tell the peer that nothing more will be sent."""

@@ -8,6 +8,7 @@ from racs_server.values.events import Follow, Kind, StreamEvent, Subscribe
 from racs_server.values.formats import BIT_DEPTHS, MAX_CHANNELS, MAX_RATE, MIN_RATE, AudioFormat
 from racs_server.values.plans import AudioPlan, EncodedPlan, StreamRange
 from racs_server.values.streams import AppendTo, AttachTo, StreamInfo
+from racs_server.values.tags import Tags
 from racs_server.values.times import (
     NS_PER_MS,
     NS_PER_S,
@@ -34,6 +35,7 @@ __all__ = [
     "StreamInfo",
     "StreamRange",
     "Subscribe",
+    "Tags",
     "TimeRange",
     "format_instant",
     "seconds_to_frames",

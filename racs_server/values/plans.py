@@ -20,6 +20,7 @@ from functools import cached_property
 import msgspec
 
 from racs_server.values.formats import AudioFormat
+from racs_server.values.tags import Tags
 
 
 class _Node(msgspec.Struct, frozen=True, tag=True, dict=True):
@@ -394,10 +395,16 @@ class EncodedPlan(msgspec.Struct, frozen=True):
         The audio.
     mime_type
         The file's format, by its canonical name.
+    bit_rate
+        In kbit/s, or what that format has in its place; None: the usual one.
+    tags
+        What the file is to tell of the audio.
     """
 
     plan: AudioPlan
     mime_type: str
+    bit_rate: int | None = None
+    tags: Tags = Tags()
 
 
 def encode_plan(plan: AudioPlan | EncodedPlan) -> bytes:

@@ -1,6 +1,7 @@
 """The commands that take audio out and process it, as texts: results, errors, HELP, memory."""
 
 import io
+import os
 import tracemalloc
 from collections.abc import Iterator
 from fractions import Fraction
@@ -12,8 +13,24 @@ import pytest
 import soundfile
 
 from racs_server.commands import TABLE, Encoding, Executor
-from racs_server.errors import CommandError, LimitError, RacsError, RequestError, StorageError
-from racs_server.values import AudioFormat, EncodedPlan, StreamRange, building, plans
+from racs_server.errors import (
+    CommandError,
+    DiskFullError,
+    LimitError,
+    RacsError,
+    RequestError,
+    StorageError,
+)
+from racs_server.values import (
+    NS_PER_MS,
+    NS_PER_S,
+    AudioFormat,
+    EncodedPlan,
+    StreamRange,
+    Tags,
+    building,
+    plans,
+)
 from tests.audio import model
 from tests.audio.sources import Endless
 from tests.commands.memory_store import MemoryStore
@@ -231,10 +248,63 @@ def test_a_file_too_large_for_a_reply_is_given_up(
     record(store, "a", 1_000_000)
     monkeypatch.setattr("racs_server.commands.encoding.MAX_BIN", 1_000_000)
     encoding = Encoding(store, EncodedPlan(store.plan("a", 0, 1_000_000), "audio/flac"), tmp_path)
+    encoding.advance()
     with pytest.raises(LimitError, match="as audio/flac take more than 4 GiB"):
         encoding.advance()
     encoding.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_is_found_before_the_work(
+    store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(store, "a", 1_000_000)
+    free = os.statvfs_result((4096, 4096, 1000, 1000, 900, 0, 0, 0, 0, 255))
+    monkeypatch.setattr("os.fstatvfs", lambda descriptor: free)
+    for mime_type in ("audio/flac", "audio/mpeg"):
+        plan = store.plan("a", 0, 1_000_000)
+        encoding = Encoding(store, EncodedPlan(plan, mime_type, tags=Tags("a")), tmp_path)
+        if mime_type == "audio/flac":
+            with pytest.raises(DiskFullError, match=r"as audio/flac can take .* 3686400 left"):
+                encoding.advance()
+        else:
+            encoding.advance()  # 192 kbit/s are less
+        encoding.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_files_tell_whose_audio_they_hold_and_when_it_sounded(
+    store: MemoryStore, executor: Executor
+) -> None:
+    record(store, "a", RATE * 3)
+    record(store, "b", RATE * 3)
+    start = REF * NS_PER_MS
+    for text, seconds in [
+        ("RANGE 'a' 0 3", 0),
+        ("RANGE 'a' 1.5 1", 1.5),
+        ("RANGE 'a' 1 2 |> GAIN 0.5 |> TRIM 0.25 0", 1.25),
+        ("RANGE 'a' 1 2 |> FADE 1 1 |> PAD 2.5 0", -1.5),
+        ("RANGE 'a' 1 2 |> MIX 'b' 2 1", 1),
+    ]:
+        value = await executor.run(f"{text} |> ENCODE 'audio/x-bwf'")
+        assert isinstance(value, EncodedPlan)
+        assert value.tags == Tags("a", start + round(seconds * NS_PER_S)), text
+    store.create("empty", AudioFormat(RATE, 2, 16))
+    value = await executor.run("RANGE 'empty' 0 1 |> ENCODE 'audio/flac'")
+    assert isinstance(value, EncodedPlan)
+    assert value.tags == Tags("empty")
+
+
+async def test_a_bit_rate_is_the_last_argument(store: MemoryStore, executor: Executor) -> None:
+    record(store, "a", 1000)
+    for text in ("ENCODE 'audio/mp3' 128", "FORMAT 'audio/mpeg' 44100 2 16 128"):
+        value = await executor.run(f"RANGE 'a' 0 1 |> {text}")
+        assert isinstance(value, EncodedPlan)
+        assert (value.mime_type, value.bit_rate) == ("audio/mpeg", 128)
+    says = await refusal(executor, "RANGE 'a' 0 1 |> ENCODE 'audio/mp3' 100")
+    assert "it can be 32, 40" in says
+    says = await refusal(executor, "RANGE 'a' 0 1 |> FORMAT 'audio/wav' 44100 2 16 128")
+    assert "WAV (audio/wav) has no bit rate to be set" in says
 
 
 def test_no_folder_for_the_temporary_file(store: MemoryStore, tmp_path: Path) -> None:

@@ -58,6 +58,9 @@ class MemoryTransport:
             self._read = trio.Event()
             await self._read.wait()
 
+    def has_left(self) -> bool:
+        return self._ended
+
     def send_eof(self) -> None:
         self.said_goodbye = True
 

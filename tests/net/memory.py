@@ -38,6 +38,9 @@ class MemoryTransport:
     async def wait_sendable(self) -> None:
         await trio.lowlevel.checkpoint()
 
+    def has_left(self) -> bool:
+        return False
+
     def send_eof(self) -> None:
         pass
 

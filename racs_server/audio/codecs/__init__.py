@@ -4,11 +4,23 @@ Encoders take blocks of samples and know nothing of streams; what they cannot ho
 they begin.
 """
 
+from racs_server.audio.codecs.aiff import AIFF
 from racs_server.audio.codecs.flac import FLAC
-from racs_server.audio.codecs.spec import Codec, CodecTable, Encoder, Spooled, Streamed
-from racs_server.audio.codecs.wav import WAV
+from racs_server.audio.codecs.mp3 import MP3
+from racs_server.audio.codecs.opus import OPUS
+from racs_server.audio.codecs.raw import L16, L24, RAW
+from racs_server.audio.codecs.spec import (
+    Codec,
+    CodecTable,
+    Encoder,
+    Spooled,
+    Streamed,
+    Wanted,
+)
+from racs_server.audio.codecs.vorbis import VORBIS
+from racs_server.audio.codecs.wav import BWF, WAV
 
-CODECS = CodecTable((WAV, FLAC))
+CODECS = CodecTable((WAV, BWF, FLAC, MP3, OPUS, VORBIS, AIFF, L16, L24, RAW))
 """Every format there is."""
 
-__all__ = ["CODECS", "Codec", "CodecTable", "Encoder", "Spooled", "Streamed"]
+__all__ = ["CODECS", "Codec", "CodecTable", "Encoder", "Spooled", "Streamed", "Wanted"]

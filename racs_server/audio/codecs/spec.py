@@ -5,7 +5,7 @@ they are sent. One whose length is not known before the last sample is written t
 from there.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO, Protocol
 
 import msgspec
@@ -13,12 +13,33 @@ import numpy as np
 import numpy.typing as npt
 
 from racs_server.errors import RequestError
-from racs_server.values import AudioFormat
+from racs_server.values import AudioFormat, Tags
 
 Block = npt.NDArray[np.int32]
 """Interleaved samples with their values, whole sample frames, not empty."""
 
 Buffer = bytes | memoryview
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A file that is asked for: all that is known of it before its audio is read.
+
+    Attributes
+    ----------
+    format
+        The audio's.
+    frames
+        How many sample frames it has.
+    tags
+        What the file is to tell of it, if it can.
+    bit_rate
+        The format's `Setting`, a bit rate or what it has in its place; 0 where it has none.
+    """
+
+    format: AudioFormat
+    frames: int
+    tags: Tags = Tags()
+    bit_rate: int = 0
 
 
 class Encoder(Protocol):
@@ -40,13 +61,13 @@ class Streamed(msgspec.Struct, frozen=True):
     Attributes
     ----------
     length
-        Returns how many bytes a file of so many sample frames has.
+        Returns how many bytes a file has.
     pieces
-        Yields the file's bytes, given the format, the number of sample frames and their blocks.
+        Yields the file's bytes, given its blocks.
     """
 
-    length: Callable[[AudioFormat, int], int]
-    pieces: Callable[[AudioFormat, int, Iterator[Block]], Iterator[Buffer]]
+    length: Callable[[Wanted], int]
+    pieces: Callable[[Wanted, Iterator[Block]], Iterator[Buffer]]
 
 
 class Spooled(msgspec.Struct, frozen=True):
@@ -56,9 +77,31 @@ class Spooled(msgspec.Struct, frozen=True):
     ----------
     begin
         Returns an encoder that writes to a seekable, empty file of the operating system.
+    most_bytes
+        Returns about how many bytes a file can get, at most.
     """
 
-    begin: Callable[[AudioFormat, BinaryIO], Encoder]
+    begin: Callable[[Wanted, BinaryIO], Encoder]
+    most_bytes: Callable[[Wanted], int]
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """The number that a lossy format takes: how much room, or how good.
+
+    Attributes
+    ----------
+    name, unit
+        What it is.
+    allowed
+        Returns all the values that it can have for a format, in order.
+    usual
+        Returns the one that it has where none is given.
+    """
+
+    name: str
+    unit: str
+    allowed: Callable[[AudioFormat], Sequence[int]]
+    usual: Callable[[AudioFormat], int]
 
 
 class Codec(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +119,8 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True):
         What they can hold, for people.
     way
         How its files are made.
+    setting
+        The number that can be given for them, if any.
     """
 
     mime_type: str
@@ -84,13 +129,51 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True):
     holds: Callable[[AudioFormat], bool]
     limits: str
     way: Streamed | Spooled
+    setting: Setting | None = None
 
-    def check(self, format_: AudioFormat) -> None:
-        """Raise `RequestError`, which tells the limits, for audio that the format cannot hold."""
+    def check(self, format_: AudioFormat, bit_rate: int | None = None) -> None:
+        """Raise `RequestError` for what the format cannot hold, with what it can.
+
+        Parameters
+        ----------
+        format_
+            The audio's.
+        bit_rate
+            The setting, or None: the usual one.
+        """
         if not self.holds(format_):
             raise RequestError(
-                f"{self.name} ({self.mime_type}) cannot hold {format_}: it holds {self.limits}"
+                f"{self.name} ({self.mime_type}) cannot hold {format_}: it holds {self.limits}."
+                " FORMAT converts audio to what is asked for"
             )
+        if bit_rate is None:
+            return
+        if self.setting is None:
+            raise RequestError(
+                f"{self.name} ({self.mime_type}) has no bit rate to be set, and {bit_rate} was"
+                " given: leave it out"
+            )
+        allowed = self.setting.allowed(format_)
+        if bit_rate not in allowed:
+            raise RequestError(
+                f"{self.name} ({self.mime_type}): a {self.setting.name} of {bit_rate}"
+                f"{self.setting.unit}; for {format_} it can be {_listed(allowed)}"
+                f"{self.setting.unit}"
+            )
+
+    def wanted(
+        self, format_: AudioFormat, frames: int, tags: Tags, bit_rate: int | None = None
+    ) -> Wanted:
+        """Describe a file of audio that passed `check`."""
+        if bit_rate is None:
+            bit_rate = self.setting.usual(format_) if self.setting else 0
+        return Wanted(format_, frames, tags, bit_rate)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    if isinstance(numbers, range):
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(map(str, numbers[:-1])) + f" or {numbers[-1]}"
 
 
 class CodecTable:

@@ -1,44 +1,23 @@
-"""WAV: a header, then packed PCM; equal audio gives equal bytes."""
+"""WAV: the canonical header, so that equal audio gives equal bytes; and BWF, which tells more."""
 
-from collections.abc import Iterator
-
-from racs_server.audio import pcm
-from racs_server.audio.codecs.spec import Block, Buffer, Codec, Streamed
-from racs_server.riff import Pcm, wav_header
-from racs_server.values import AudioFormat
+from racs_server.audio.codecs.plain import data_bytes, plain
+from racs_server.audio.codecs.spec import Codec, Wanted
+from racs_server.riff import Pcm, bwf_header, wav_header
 
 
-def length(format_: AudioFormat, frames: int) -> int:
-    """Return how many bytes a file of so many sample frames has."""
-    size = frames * format_.frame_bytes
-    return len(wav_header(_pcm(format_), 0)) + size + size % 2
+def _wav_head(wanted: Wanted) -> bytes:
+    return wav_header(_pcm(wanted), data_bytes(wanted))
 
 
-def pieces(format_: AudioFormat, frames: int, blocks: Iterator[Block]) -> Iterator[Buffer]:
-    """Yield a file; its first piece comes once the first block could be read.
-
-    Parameters
-    ----------
-    format_
-        The audio's.
-    frames
-        How many sample frames the blocks have together.
-    blocks
-        Interleaved samples, dtype int32.
-    """
-    size = frames * format_.frame_bytes
-    first = next(blocks, None)
-    yield wav_header(_pcm(format_), size)
-    if first is not None:
-        yield pcm.pack(first, format_.bit_depth)
-    for block in blocks:
-        yield pcm.pack(block, format_.bit_depth)
-    if size % 2:
-        # chunks are aligned to two bytes; the one that fills up is not counted in the chunk
-        yield b"\0"
+def _bwf_head(wanted: Wanted) -> bytes:
+    tags = wanted.tags
+    return bwf_header(
+        _pcm(wanted), data_bytes(wanted), description=tags.stream_id or "", start_ns=tags.start
+    )
 
 
-def _pcm(format_: AudioFormat) -> Pcm:
+def _pcm(wanted: Wanted) -> Pcm:
+    format_ = wanted.format
     return Pcm(format_.sample_rate, format_.channels, format_.bit_depth)
 
 
@@ -48,5 +27,13 @@ WAV = Codec(
     name="WAV",
     holds=lambda format_: True,
     limits="every format that a stream can have",
-    way=Streamed(length, pieces),
+    way=plain(_wav_head),
+)
+
+BWF = Codec(
+    mime_type="audio/x-bwf",
+    name="Broadcast Wave",
+    holds=lambda format_: True,
+    limits="every format that a stream can have",
+    way=plain(_bwf_head),
 )

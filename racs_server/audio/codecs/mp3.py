@@ -1,0 +1,238 @@
+"""MP3 of constant bit rate (ISO 11172-3, 13818-3 and the extension to lower rates), by LAME.
+
+A file is an ID3 tag, an Info frame, and LAME's frames. The Info frame is a silent one that tells
+players how long the audio is, and how much of what they decode to drop at both ends::
+
+    0    frame header, zeros for the side information (9 to 32 bytes); from there:
+    +0   Info 0000000f                   frames, bytes, table and quality follow
+    +8   number of frames after this one (4), bytes from this one on (4)
+    +16  100 bytes: where each hundredth of the time begins, in 256ths of the bytes
+    +116 quality (4)
+    +120 LAME3.100                       a name that players know to mean these fields
+    +129 01, low-pass (1): 0, peak and gains (8): 0, flags (1): 0, kbit/s (1, at most 255)
+    +141 delay of the encoder, padding at the end (12 bits each), in sample frames
+    +144 zeros (8), bytes from this one on (4), CRC of the audio (2): 0
+    +154 CRC-16 (polynomial 8005, bits mirrored) of all before it (2), big-endian
+
+References: the description of the Xing and Info tags by G. Bouvigne ("MP3 Info Tag revision 1
+specifications"); ID3 version 2.4.0, main structure and native frames.
+
+Worked example: of 44,100 sample frames in 40 frames of 1,152, delay and padding are ``240 5bc``
+(576 and 1,404: 40 * 1152 - 576 - 44100).
+"""
+
+from typing import BinaryIO
+
+import lameenc
+import numpy as np
+
+from racs_server.audio.codecs.spec import Block, Codec, Encoder, Setting, Spooled, Wanted
+from racs_server.audio.codecs.spooling import storage_errors, write_all
+from racs_server.values import AudioFormat, Tags
+
+QUALITY = 7
+"""LAME's: from 9 (quick) to 0; see the measurements in the README."""
+
+DELAY = 576
+"""Sample frames by which LAME delays audio, the decoder's own 529 not counted."""
+
+_MPEG1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_MPEG2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_MPEG25 = _MPEG2[:8]
+_LOWEST_MPEG1, _LOWEST_MPEG2 = 32_000, 16_000
+_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+_INFO = 156
+
+_LEAST = 1152
+"""Sample frames that LAME is given at least: of less it does not always make whole MP3 frames."""
+
+
+def _bit_rates(format_: AudioFormat) -> tuple[int, ...]:
+    if format_.sample_rate >= _LOWEST_MPEG1:
+        return _MPEG1
+    return _MPEG2 if format_.sample_rate >= _LOWEST_MPEG2 else _MPEG25
+
+
+def _usual(format_: AudioFormat) -> int:
+    """Return 192 kbit/s for stereo at the rates of MPEG-1, and as much a sample elsewhere."""
+    wanted = 96 * format_.channels * min(1, format_.sample_rate / 44_100)
+    return next((each for each in _bit_rates(format_) if each >= wanted), _bit_rates(format_)[-1])
+
+
+def _side(format_: AudioFormat) -> int:
+    """Return how many bytes of side information a frame has."""
+    if format_.sample_rate >= _LOWEST_MPEG1:
+        return 17 if format_.channels == 1 else 32
+    return 9 if format_.channels == 1 else 17
+
+
+def _frame_bytes(format_: AudioFormat, bit_rate: int) -> float:
+    """Return how many bytes one MP3 frame has on average."""
+    return _frame_frames(format_) * bit_rate * 125 / format_.sample_rate
+
+
+def _info_size(wanted: Wanted) -> tuple[int, int]:
+    """Return the bit rate of the Info frame, at which it has room for all fields, and its bytes."""
+    format_ = wanted.format
+    for bit_rate in _bit_rates(format_):
+        length = int(_frame_bytes(format_, bit_rate))
+        if bit_rate >= wanted.bit_rate and length >= 4 + _side(format_) + _INFO:
+            return bit_rate, length
+    raise AssertionError(f"no bit rate has room at {format_}")
+
+
+def _frame_frames(format_: AudioFormat) -> int:
+    """Return how many sample frames one MP3 frame has."""
+    return 1152 if format_.sample_rate >= _LOWEST_MPEG1 else 576
+
+
+class Mp3Encoder:
+    """Writes one file.
+
+    Parameters
+    ----------
+    wanted
+        The file.
+    file
+        Where it is written to: seekable, empty, with a descriptor.
+    """
+
+    def __init__(self, wanted: Wanted, file: BinaryIO) -> None:
+        self._wanted = wanted
+        self._file = file
+        self._head = len(id3(wanted.tags)) + _info_size(wanted)[1]
+        self._place = self._head
+        self._first = b""
+        self._lame = lameenc.Encoder()
+        self._lame.set_in_sample_rate(wanted.format.sample_rate)
+        self._lame.set_out_sample_rate(wanted.format.sample_rate)
+        self._lame.set_channels(wanted.format.channels)
+        self._lame.set_bit_rate(wanted.bit_rate)
+        self._lame.set_quality(QUALITY)
+        self._lame.silence()
+
+    def write(self, block: Block) -> None:
+        """Add samples.
+
+        Parameters
+        ----------
+        block
+            Interleaved, shape (frames * channels,), dtype int32. 24 bits are rounded to 16.
+
+        Raises
+        ------
+        StorageError
+            The file could not be written.
+        """
+        if self._wanted.format.bit_depth == 24:
+            block = np.minimum((block + 128) >> 8, 32_767)
+        self._append(self._lame.encode(block.astype("<i2").tobytes()))
+
+    def finish(self) -> None:
+        """Complete the file; `StorageError` if it could not be written."""
+        format_ = self._wanted.format
+        missing = max(0, _LEAST - self._wanted.frames)
+        self._append(self._lame.encode(bytes(missing * format_.channels * 2)))
+        self._append(self._lame.flush())
+        size = self._place - self._head
+        info = info_frame(self._wanted, self._first, size)
+        with storage_errors("MP3"):
+            write_all(self._file, id3(self._wanted.tags) + info, 0)
+
+    def abandon(self) -> None:
+        """Free what the encoder holds; the file is of no use."""
+        del self._lame
+
+    def _append(self, data: bytearray) -> None:
+        self._first = self._first or bytes(data[:4])
+        with storage_errors("MP3"):
+            write_all(self._file, data, self._place)
+        self._place += len(data)
+
+
+def info_frame(wanted: Wanted, header: bytes, size: int) -> bytes:
+    """Return the frame that tells of the others.
+
+    Parameters
+    ----------
+    wanted
+        The file.
+    header
+        Of the first of the others: 4 bytes.
+    size
+        Bytes of all the others.
+    """
+    format_ = wanted.format
+    bit_rate, length = _info_size(wanted)
+    # Frames are of one length but for a byte, so that their sizes tell how many they are.
+    frames = round(size / _frame_bytes(format_, wanted.bit_rate))
+    padding = frames * _frame_frames(format_) - DELAY - wanted.frames
+    place = _bit_rates(format_).index(bit_rate) + 1
+    info = (
+        bytes([header[0], header[1] | 1, place << 4 | header[2] & 0x0C, header[3]])
+        + bytes(_side(format_))
+        + b"Info\0\0\0\x0f"
+        + frames.to_bytes(4, "big")
+        + (length + size).to_bytes(4, "big")
+        + bytes(each * 256 // 100 for each in range(100))
+        + (100 - 10 * QUALITY).to_bytes(4, "big")
+        + b"LAME3.100\x01"
+        + bytes(10)
+        + bytes([min(wanted.bit_rate, 255)])
+        + (DELAY << 12 | padding).to_bytes(3, "big")
+        + bytes(4)
+        + (length + size).to_bytes(4, "big")
+        + bytes(2)
+    )
+    return (info + _crc16(info).to_bytes(2, "big")).ljust(length, b"\0")
+
+
+def _crc16(data: bytes) -> int:
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
+    return crc
+
+
+def id3(tags: Tags) -> bytes:
+    """Return an ID3 tag; nothing if there is nothing to tell."""
+    frames = b""
+    if tags.stream_id is not None:
+        frames += _id3_frame(b"TIT2", tags.stream_id)
+    if tags.date is not None:
+        frames += _id3_frame(b"TDRC", tags.date[:19])
+        frames += _id3_frame(b"TXXX", f"recorded from\0{tags.date}")
+    return b"ID3\4\0\0" + _syncsafe(len(frames)) + frames if frames else b""
+
+
+def _id3_frame(name: bytes, text: str) -> bytes:
+    body = b"\3" + text.encode()
+    return name + _syncsafe(len(body)) + bytes(2) + body
+
+
+def _syncsafe(number: int) -> bytes:
+    """Return a number as four bytes of seven bits, the highest first."""
+    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
+
+
+def begin(wanted: Wanted, file: BinaryIO) -> Encoder:
+    """Return an encoder of a file."""
+    return Mp3Encoder(wanted, file)
+
+
+def most_bytes(wanted: Wanted) -> int:
+    """Return how many bytes a file can get, at most."""
+    return wanted.frames * wanted.bit_rate * 125 // wanted.format.sample_rate + 65_536
+
+
+MP3 = Codec(
+    mime_type="audio/mpeg",
+    aliases=("audio/mp3", "audio/x-mp3"),
+    name="MP3",
+    holds=lambda format_: format_.sample_rate in _RATES and format_.channels <= 2,
+    limits=f"1 or 2 channels at {', '.join(map(str, _RATES[:-1]))} or {_RATES[-1]} Hz",
+    way=Spooled(begin, most_bytes),
+    setting=Setting("bit rate", " kbit/s", _bit_rates, _usual),
+)

@@ -1,0 +1,52 @@
+"""Formats that are a head and then packed PCM: equal audio gives equal bytes."""
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from racs_server.audio import pcm
+from racs_server.audio.codecs.spec import Block, Buffer, Streamed, Wanted
+
+
+def plain(
+    head: Callable[[Wanted], bytes], order: pcm.ByteOrder = "little", *, aligned: bool = True
+) -> Streamed:
+    """Return how files of a head and packed PCM are made.
+
+    Parameters
+    ----------
+    head
+        Returns what stands before the PCM.
+    order
+        Of the bytes of a sample.
+    aligned
+        Whether PCM of an odd number of bytes is followed by a zero, as chunks are; that one is not
+        counted in the chunk.
+    """
+
+    def length(wanted: Wanted) -> int:
+        size = data_bytes(wanted)
+        # a head is as long for any number of frames; that of too many could not be written
+        return (
+            len(head(msgspec.structs.replace(wanted, frames=0)))
+            + size
+            + (size % 2 if aligned else 0)
+        )
+
+    def pieces(wanted: Wanted, blocks: Iterator[Block]) -> Iterator[Buffer]:
+        # what fails with the first block fails before anything is sent
+        first = next(blocks, None)
+        yield head(wanted)
+        if first is not None:
+            yield pcm.pack(first, wanted.format.bit_depth, order)
+        for block in blocks:
+            yield pcm.pack(block, wanted.format.bit_depth, order)
+        if aligned and data_bytes(wanted) % 2:
+            yield b"\0"
+
+    return Streamed(length, pieces)
+
+
+def data_bytes(wanted: Wanted) -> int:
+    """Return how many bytes of PCM a file has."""
+    return wanted.frames * wanted.format.frame_bytes
