@@ -120,6 +120,18 @@ async def test_a_client_that_leaves_leaves_nothing_behind(
     assert temporary_files(settings.data_dir) == []
 
 
+async def test_a_client_that_leaves_while_its_file_is_made_ends_the_work(
+    connect: Connect, recorded: Store, settings: Settings
+) -> None:
+    client, _ = connect()
+    client.client_sends(encode_command("RANGE 'a' 0 100 |> PAD 9000 9000 |> ENCODE 'audio/ogg'"))
+    await until(lambda: temporary_files(settings.data_dir))
+    client.client_sends(b"", end=True)
+    await until(client.is_closed)
+    assert client.sent == b""
+    assert temporary_files(settings.data_dir) == []
+
+
 async def test_others_are_served_while_a_file_is_made(connect: Connect, recorded: Store) -> None:
     busy, connection = connect()
     text = "RANGE 'a' 0 100 |> PAD 120 120 |> ENCODE 'audio/flac'"
