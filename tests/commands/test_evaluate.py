@@ -173,7 +173,7 @@ MISTAKES = (
     ('(pan (range "take" 0 1) 0)', "pan: only stereo has a left and a right"),
     ('(extract "take" "yesterday" 5)', "extract: argument 2 .start.: expected a time, found"),
     ('(extract "take" "2023-12-25T22:30:45Z |> PING" 5)', "expected a time, found the string"),
-    ('(encode (range "take" 0 1) "audio/vaw")', "did you mean 'audio/wav'"),
+    ('(encode (range "take" 0 1) "audio/wave")', "did you mean 'audio/wav'"),
     ('(merge (range "take" 0 1))', r"merge: expected \(merge left right\), got 1"),
     ("(vector->audio #s32(1 2 3) 44100 2 16)", "3 samples are no whole sample frames of 2"),
     ("(vector->audio #s32(1 40000) 44100 2 16)", "a sample of 40000, but 16 bit hold -32768 to"),
