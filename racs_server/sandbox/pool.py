@@ -268,9 +268,14 @@ class Pool:
         worker = self._take()
         try:
             worker.await_ready(_still_wanted)
-        except BaseException:
+        except RequestError:
             self._discard(worker)
             raise
+        except (_GoneError, ProtocolError, TimeoutError) as error:
+            status = self._discard(worker)
+            raise RequestError(
+                f"no evaluator can be started: its process ended with status {status}"
+            ) from error
         self._put(worker)
 
     def close(self) -> None:
@@ -361,7 +366,7 @@ class Pool:
     def _put(self, worker: Worker) -> None:
         with self._lock:
             self._busy.discard(worker)
-            if not self._closed:
+            if not self._closed and len(self._idle) + len(self._busy) < self.size:
                 self._idle.append(worker)
                 return
         worker.kill()

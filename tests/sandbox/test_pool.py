@@ -91,6 +91,12 @@ def test_a_mistake_in_the_library_names_the_file_and_the_line(host: Host) -> Non
         pool.check()
 
 
+def test_a_worker_that_cannot_be_started() -> None:
+    pool = Pool(Options(Setup((), Budgets()), 1, (sys.executable, "-c", "exit(7)")))
+    with pytest.raises(RequestError, match=r"no evaluator can be started: .* status 7"):
+        pool.check()
+
+
 def test_a_program_that_nobody_waits_for_is_killed(pool: Pool, host: Host) -> None:
     pool.check()
     host.stop_at = 4
