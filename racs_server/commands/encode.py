@@ -77,7 +77,10 @@ _FORMAT = (
 )
 
 _BIT_RATE = Param(
-    "bit_rate", Kind.INT, "In kbit/s; for Vorbis a quality, 0 to 10. Lossless formats have none."
+    "bit_rate",
+    Kind.INT,
+    "In kbit/s; for Vorbis a quality, 0 to 10; for waveform data 8 or 16 bits. Lossless formats have"
+    " none.",
 )
 
 SPECS = (

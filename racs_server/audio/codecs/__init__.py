@@ -19,8 +19,9 @@ from racs_server.audio.codecs.spec import (
 )
 from racs_server.audio.codecs.vorbis import VORBIS
 from racs_server.audio.codecs.wav import BWF, WAV
+from racs_server.audio.codecs.waveform import DAT, JSON
 
-CODECS = CodecTable((WAV, BWF, FLAC, MP3, OPUS, VORBIS, AIFF, L16, L24, RAW))
+CODECS = CodecTable((WAV, BWF, FLAC, MP3, OPUS, VORBIS, AIFF, L16, L24, RAW, DAT, JSON))
 """Every format there is."""
 
 __all__ = ["CODECS", "Codec", "CodecTable", "Encoder", "Spooled", "Streamed", "Wanted"]
