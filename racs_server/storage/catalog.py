@@ -39,7 +39,6 @@ _NOT_DAMAGED = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_READONLY,
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_CANTOPEN,
@@ -87,6 +86,10 @@ class Catalog:
         if not self._database.execute("SELECT 1 FROM sqlite_master").fetchone():
             self._database.execute(_SCHEMA)
         self._complete = _check(self._database)
+        # A flipped bit of its head makes a database one that SQLite reads, but does not write.
+        self._database.execute("BEGIN IMMEDIATE")
+        self._database.execute(f"PRAGMA user_version = {_VERSION}")
+        self._database.execute("ROLLBACK")
         if not self._complete and self._fs.list(FOLDER):
             self.replaced = self.replaced or _INCOMPLETE
         elif not self._complete:
@@ -169,7 +172,7 @@ def _check(database: sqlite3.Connection) -> bool:
     tables = database.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL")
     if [sql for (sql,) in tables] != [_SCHEMA]:
         raise ValueError("its table is not the one that was made")
-    for (fault,) in database.execute("PRAGMA quick_check"):
+    for (fault,) in database.execute("PRAGMA integrity_check"):
         if fault != "ok":
             raise ValueError(fault)
     for row in database.execute("SELECT * FROM streams"):

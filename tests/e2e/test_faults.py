@@ -149,7 +149,7 @@ def test_a_full_disk_refuses_clearly_and_goes_on_when_there_is_room(tmp_path: Pa
                 assert len(taken) < 6 << 20
         assert b"the disk is full" in answer
         assert pcm_of(racs, "kept") == taken, "reads go on, and what was refused is not there"
-        with pytest.raises(RacsException, match="disk is full|No space left"):
+        with pytest.raises(RacsException, match=r"disk is full|No space left"):
             racs.attach("kept", "notes", bytes(5 << 20))
 
         racs.execute_command("DELETE 'ballast'")

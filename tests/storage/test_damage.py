@@ -352,3 +352,13 @@ def test_a_rotten_table_of_the_catalogue_is_found_out() -> None:
         "the catalogue was made anew (its table is not the one that was made)"
     ]
     assert read(store, "a") == noise(4 * BLOCK, 0)
+
+
+def test_a_catalogue_that_a_flipped_bit_has_made_read_only_is_made_anew() -> None:
+    disk = stopped_archive("a")
+    disk.flip(CATALOG, 18, 2)  # the version of the file format that is needed to write
+    store = start(disk)
+    assert "readonly" in str(store.report)
+    archived(store, "a", noise(100, 1))
+    store.close()
+    assert start(disk).info("a").size == 4 * BLOCK + 100

@@ -21,7 +21,7 @@ from tests.storage.helpers import (
     send,
     start,
 )
-from tests.storage.simulated import Fault, Operation, SimulatedDisk
+from tests.storage.simulated import Fault, Halted, Operation, SimulatedDisk
 
 EACH = pytest.mark.parametrize("durability", list(Durability))
 SEEDS = range(12)
@@ -453,3 +453,30 @@ def test_with_durability_os_a_sealed_segment_is_synced_at_the_roll() -> None:
     store.upkeep.sync_sealed()
     synced = {o.name for o in disk.operations if o.kind == "sync"}
     assert synced == {name for name in files(disk, ".wav") if "/a-" in name}
+
+
+def test_a_power_cut_between_the_removals_of_log_files_leaves_no_gap_in_the_log() -> None:
+    disk = SimulatedDisk()
+    store = start(disk, durability=Durability.ALWAYS, log_bytes=300)
+    make_open(store, "a")
+    for number in range(4):
+        send(store, "a", noise(200, number))
+    removed = []
+
+    def meanwhile(operation: Operation) -> None:
+        if operation.kind == "sync" and operation.name.endswith(".wav"):
+            disk.hook = end
+            send(store, "a", noise(200, 4))
+            store.upkeep.sync_log()
+
+    def end(operation: Operation) -> None:
+        if operation.kind == "remove" and operation.name.startswith("log/"):
+            removed.append(operation.name)
+            if len(removed) == 2:
+                raise Halted
+
+    disk.hook = meanwhile
+    with pytest.raises(Halted):
+        store.upkeep.checkpoint()
+    disk.crash(keep="none")
+    assert read(start(disk), "a") == b"".join(noise(200, number) for number in range(5))
