@@ -140,9 +140,9 @@ class AsyncRacs(Client):
         """Return an empty pipeline of commands; its `execute()` is to be awaited."""
         return Pipeline(self.execute_command)
 
-    async def execute_command(self, text: str) -> Any:
+    async def execute_command(self, text: str, to: "str | PathLike[str] | None" = None) -> Any:
         """Send the text of a command, or of a pipeline; see `racs.Racs.execute_command`."""
-        return await run_async(self._execute(text))
+        return await run_async(self._execute(text, to))
 
     async def attach(self, stream_id: str, name: str, data: Buffer) -> None:
         """Keep a file with a stream; see `racs.Racs.attach`."""

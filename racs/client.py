@@ -20,6 +20,7 @@ from racs.address import Address, find_address
 from racs.commands import checked_int, checked_text, command, may_change_mode
 from racs.connection import Connection, connect
 from racs.errors import RacsTypeError, RacsValueError
+from racs.export import checked_path, export
 from racs.extract import DEFAULT_BLOCK, Range, begin, checked_range
 from racs.live import (
     Follower,
@@ -96,8 +97,10 @@ class Client:
         """Return how many connections there are and were, and how they are used."""
         return self._pool.statistics()
 
-    def _execute(self, text: str) -> Script[Any]:
+    def _execute(self, text: str, to: "str | PathLike[str] | None" = None) -> Script[Any]:
         """Script: carry out a command text, see `Racs.execute_command`."""
+        if to is not None:
+            return (yield from export(self._pool, checked_text(text, "text"), checked_path(to)))
         message = encode_command(checked_text(text, "text"))
         [answer] = yield from self._pool.exchange([message], reuse=not may_change_mode(text))
         if self._lists and isinstance(answer, np.ndarray):
@@ -210,7 +213,7 @@ class Racs(Client):
         """Return an empty pipeline of commands."""
         return Pipeline(self.execute_command)
 
-    def execute_command(self, text: str) -> Any:
+    def execute_command(self, text: str, to: "str | PathLike[str] | None" = None) -> Any:
         """Send the text of a command, or of a pipeline, as it is and return its result.
 
         Parameters
@@ -218,6 +221,8 @@ class Racs(Client):
         text
             Such as ``"INFO 'chopin' 'size'"``. Strings from elsewhere belong into a `pipeline`,
             which quotes them.
+        to
+            A file that the result is written to; see `Pipeline.execute`.
 
         Returns
         -------
@@ -232,7 +237,7 @@ class Racs(Client):
             The server cannot be reached, or the connection broke: then the command may have been
             executed or not, and is not sent again.
         """
-        return run(self._execute(text))
+        return run(self._execute(text, to))
 
     def attach(self, stream_id: str, name: str, data: Buffer) -> None:
         """Keep a file with a stream, in the place of one of the same name.

@@ -8,11 +8,14 @@ Invariant: a wrong argument is refused when its call is made, and leaves the pip
 
 from collections.abc import Callable
 from datetime import datetime
+from os import PathLike
 from typing import Any, Self
 
 from racs.commands import PIPE, checked_int, checked_text, checked_time, command
 from racs.errors import RacsValueError
 from racs.processing import AudioCommands
+
+_MAKE_BYTES = ("FORMAT ", "ENCODE ", "ATTACHMENT ", "EVAL ")
 
 
 class Pipeline(AudioCommands):
@@ -28,7 +31,7 @@ class Pipeline(AudioCommands):
     >>> p.reset().extract(stream_id="chopin", frm=frm, to=to).execute()
     """
 
-    def __init__(self, run: Callable[[str], Any]) -> None:
+    def __init__(self, run: Callable[..., Any]) -> None:
         self._run = run
         self._commands: list[str] = []
 
@@ -200,13 +203,19 @@ class Pipeline(AudioCommands):
         self._commands.clear()
         return self
 
-    def execute(self) -> Any:
+    def execute(self, to: "str | PathLike[str] | None" = None) -> Any:
         """Send the commands and return the last one's result; the pipeline stays as it is.
+
+        Parameters
+        ----------
+        to
+            A file that the result, bytes, is written to as it comes, however long it is. It is
+            there under its name only when it is whole, in the place of one of that name.
 
         Returns
         -------
         None, bool, int, float, str, bytes, list or numpy.ndarray
-            What the last command gives.
+            What the last command gives; with `to`, how many bytes were written.
 
         Raises
         ------
@@ -215,13 +224,22 @@ class Pipeline(AudioCommands):
         RacsConnectionError
             The server cannot be reached, or the connection broke.
         RacsValueError
-            The pipeline is empty.
+            The pipeline is empty; or there is to be a file, and its last command makes none.
+        OSError
+            The file cannot be written.
         """
         if not self._commands:
             raise RacsValueError(
                 "the pipeline is empty; add a command first, such as ping() or list(pattern='*')"
             )
-        return self._run(self._text())
+        if to is None:
+            return self._run(self._text())
+        if not self._commands[-1].startswith(_MAKE_BYTES):
+            raise RacsValueError(
+                f"{self._commands[-1].split()[0]} makes no file, and to={to!r} asks for one; end"
+                " with format(...) or encode(...)"
+            )
+        return self._run(self._text(), to=to)
 
     def _add(self, name: str, *arguments: str | int | float) -> Self:
         self._commands.append(command(name, *arguments))

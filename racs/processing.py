@@ -141,19 +141,28 @@ class AudioCommands(ABC):
         dither = "none" if seed is None else checked_int(seed, "seed")
         return self._add("DEPTH", checked_int(bit_depth, "bit_depth"), dither)
 
-    def format(self, mime_type: str, sample_rate: int, channels: int, bit_depth: int) -> Self:
+    def format(
+        self,
+        mime_type: str,
+        sample_rate: int,
+        channels: int,
+        bit_depth: int,
+        bit_rate: int | None = None,
+    ) -> Self:
         """Convert and encode the audio that the command before gives; the result is bytes.
 
         Parameters
         ----------
         mime_type
-            Such as ``audio/wav``, ``audio/flac``.
+            Such as ``audio/wav``, ``audio/flac``, ``audio/mp3``, ``audio/opus``.
         sample_rate
             Hz.
         channels
             How many the result has.
         bit_depth
             16 or 24.
+        bit_rate
+            Of lossy formats, in kbit/s; of Vorbis a quality, 0 to 10. `None`: the usual one.
         """
         return self._add(
             "FORMAT",
@@ -161,17 +170,15 @@ class AudioCommands(ABC):
             checked_int(sample_rate, "sample_rate"),
             checked_int(channels, "channels"),
             checked_int(bit_depth, "bit_depth"),
+            *_given(bit_rate),
         )
 
-    def encode(self, mime_type: str) -> Self:
+    def encode(self, mime_type: str, bit_rate: int | None = None) -> Self:
         """Encode the audio that the command before gives, as it is; the result is bytes.
 
-        Parameters
-        ----------
-        mime_type
-            Such as ``audio/wav``, ``audio/flac``.
+        Takes what `format` takes.
         """
-        return self._add("ENCODE", checked_text(mime_type, "mime_type"))
+        return self._add("ENCODE", checked_text(mime_type, "mime_type"), *_given(bit_rate))
 
     def _range(self, name: str, stream_id: str, start: float, duration: float) -> Self:
         return self._add(
@@ -180,3 +187,7 @@ class AudioCommands(ABC):
             checked_number(start, "start"),
             checked_number(duration, "duration"),
         )
+
+
+def _given(bit_rate: object) -> tuple[int, ...]:
+    return () if bit_rate is None else (checked_int(bit_rate, "bit_rate"),)

@@ -39,6 +39,11 @@ CALLS: list[tuple[Call, str]] = [
         lambda p: p.format(mime_type="audio/wav", sample_rate=8000, channels=1, bit_depth=24),
         "FORMAT 'audio/wav' 8000 1 24",
     ),
+    (
+        lambda p: p.format("audio/mp3", 44100, 2, 16, bit_rate=192),
+        "FORMAT 'audio/mp3' 44100 2 16 192",
+    ),
+    (lambda p: p.encode("audio/opus", bit_rate=96), "ENCODE 'audio/opus' 96"),
     (lambda p: p.list(pattern="*"), "LIST '*'"),
     (lambda p: p.info(stream_id="a", attr="ref"), "INFO 'a' 'ref'"),
     (lambda p: p.eval(expr='(info "a" "size")'), 'EVAL \'(info "a" "size")\''),

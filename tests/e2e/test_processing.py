@@ -1,12 +1,14 @@
 """Pipes through the client and a server process: audio out, processed, encoded, and back in."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import trio
 
-from racs import RacsException
+from racs import AsyncRacs, RacsException
 from tests.audio import model
 from tests.e2e.daemon import Daemon
 
@@ -58,6 +60,51 @@ def test_files_are_the_audio(daemon: Daemon, noise: np.ndarray) -> None:
         assert (rate, samples.shape) == (48_000, (3 * 48_000,))
         with pytest.raises(RacsException, match="a rate can become at most 100 times"):
             p.reset().range("noise", 0, 3).format("audio/flac", 8, 2, 16).execute()
+
+
+def test_files_of_every_format_go_to_disk(
+    daemon: Daemon, noise: np.ndarray, tmp_path: Path
+) -> None:
+    with daemon.client() as racs:
+        p = racs.pipeline().range("noise", 0, 3)
+        for mime_type, start in [
+            ("audio/mp3", b"ID3"),
+            ("audio/opus", b"OggS"),
+            ("audio/vorbis", b"OggS"),
+            ("audio/aiff", b"FORM"),
+            ("audio/x-bwf", b"RIFF"),
+        ]:
+            p.reset().range("noise", 0, 3)
+            p.format(mime_type=mime_type, sample_rate=48_000, channels=1, bit_depth=16)
+            size = p.execute(to=tmp_path / "out")
+            data = (tmp_path / "out").read_bytes()
+            assert len(data) == size
+            assert data.startswith(start)
+            assert data == p.execute()
+        frm = p.reset().info("noise", "ref").execute()
+        p.reset().extract(stream_id="noise", frm=frm, to=frm + 60_000)
+        mp3 = p.format(mime_type="audio/mp3", sample_rate=44100, channels=2, bit_depth=16).execute()
+        assert soundfile.info(io.BytesIO(mp3)).frames == len(noise)
+        with pytest.raises(RacsException, match="kbit/s"):
+            p.reset().range("noise", 0, 1).encode("audio/mp3", bit_rate=7).execute(tmp_path / "out")
+        with pytest.raises(RacsException, match="RANGE makes no file"):
+            p.reset().range("noise", 0, 1).execute(to="out.wav")
+        with pytest.raises(RacsException, match="the result is s32v, no file"):
+            racs.execute_command("RANGE 'noise' 0 1", to=tmp_path / "out")
+        assert (tmp_path / "out").read_bytes() == data
+        assert [each.name for each in tmp_path.iterdir() if each.suffix == ".part"] == []
+
+
+def test_files_go_to_disk_in_an_event_loop(
+    daemon: Daemon, noise: np.ndarray, tmp_path: Path
+) -> None:
+    async def save() -> int:
+        async with AsyncRacs("127.0.0.1", daemon.port) as racs:
+            pipeline = racs.pipeline().range("noise", 0, 3).encode("audio/wav")
+            size: int = await pipeline.execute(to=tmp_path / "out.wav")
+            return size
+
+    assert trio.run(save) == (tmp_path / "out.wav").stat().st_size == 44 + noise.nbytes
 
 
 def test_a_pipe_fills_a_stream(daemon: Daemon, noise: np.ndarray) -> None:

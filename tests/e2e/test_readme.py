@@ -62,6 +62,21 @@ def test_the_examples_of_processing_and_of_the_async_client(
     assert capsys.readouterr().out == "32000\n"
 
 
+def test_the_example_of_files(
+    daemon: Daemon,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("send", daemon)
+    capsys.readouterr()
+    names = run("files", daemon)
+    assert capsys.readouterr().out == "True\n"
+    assert soundfile.info(tmp_path / "monday.opus").frames == 48_000
+    assert isinstance(names["mp3"], bytes)
+
+
 def test_the_example_of_a_program(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
     tone = np.sin(np.arange(12 * 8000) / 5)
     takes = {"take-quiet": 0.1 * tone, "take-loud": 0.9 * tone, "take-short": tone[:8000]}
