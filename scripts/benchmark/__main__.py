@@ -11,12 +11,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from scripts.benchmark import ingest
+from scripts.benchmark import client, extract, formats, ingest, scheme, streams, under_load
 from scripts.benchmark.rows import Bench, Outcome, Row, chosen, measure
 from scripts.benchmark.table import print_table, write_json
 
+_HERE = Path(__file__).resolve().parents[2] / ".bench"
+
 SECTIONS: dict[str, Sequence[Row]] = {
     "audio in": ingest.ROWS,
+    "audio out": extract.ROWS,
+    "files": formats.ROWS,
+    "streams": streams.ROWS,
+    "client": client.ROWS,
+    "under load": under_load.ROWS,
+    "programs": scheme.ROWS,
 }
 
 
@@ -26,11 +34,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer rows and rounds: two minutes")
     parser.add_argument("--only", default="", metavar="TEXT", help="rows with this in their names")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to a file")
-    parser.add_argument("--folder", type=Path, help="where data goes: on the disk to be measured")
+    parser.add_argument("--folder", type=Path, default=_HERE, help="on the disk to be measured")
     parser.add_argument("--list", action="store_true", help="list the rows and measure nothing")
     arguments = parser.parse_args()
     outcomes: list[Outcome] = []
     console = Console(stderr=True)
+    arguments.folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="racs-bench-", dir=arguments.folder) as folder:
         bench = Bench(Path(folder) / "data", quick=arguments.quick)
         for section, rows in SECTIONS.items():

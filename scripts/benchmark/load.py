@@ -188,8 +188,8 @@ def together(jobs: Sequence[Callable[[], Count]], cores: set[int]) -> list[Count
     for process in processes:
         process.join()
     for outcome in outcomes:
-        if isinstance(outcome, str):
-            raise RuntimeError(f"a client of the benchmark failed: {outcome}")
+        if isinstance(outcome, Exception):
+            raise outcome
     return outcomes
 
 
@@ -198,4 +198,4 @@ def _work(job: Callable[[], Count], cores: set[int], answer: Any) -> None:
     try:
         answer.send(job())
     except Exception as error:
-        answer.send(f"{type(error).__name__}: {error}")
+        answer.send(error)

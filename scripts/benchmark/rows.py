@@ -1,20 +1,19 @@
 """What a row of the table is, and how it is measured: limit, ours, limit, ours, ... and medians."""
 
 import itertools
+import os
 import shutil
 import statistics
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from textwrap import shorten
 
 import msgspec
 
 from scripts.benchmark import programs
 from scripts.benchmark.load import Pace
 from scripts.benchmark.programs import Program
-
-SERVER_CORE = 1
-LOAD_CORE = 0
 
 
 class NotAvailableError(Exception):
@@ -36,12 +35,13 @@ class Bench:
         self.quick = quick
         self.rounds = 3 if quick else 7
         self.pace = Pace(0.1, 0.3) if quick else Pace(0.3, 1.0)
-        self.load_cores = {LOAD_CORE}
-        self.server_cores = {SERVER_CORE}
+        cores = sorted(os.sched_getaffinity(0))
+        self.load_cores, self.server_cores = {cores[0]}, {cores[-1]}
         self._folder = folder
         self._names = itertools.count(1)
         self._running: dict[tuple[str, ...], Program] = {}
-        self.notes: dict[str, float] = {}
+        self.notes: dict[str, int] = {}
+        self.folders: dict[object, Path] = {}
         """What one row of a section leaves for the next."""
         self._programs = ExitStack()
 
@@ -76,6 +76,7 @@ class Bench:
         self._programs.close()
         self._running.clear()
         self.notes.clear()
+        self.folders.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
@@ -153,7 +154,12 @@ def measure(row: Row, bench: Bench) -> Outcome:
                 ours.append(of_ours)
                 limit += [] if of_limit is None else [of_limit]
     except NotAvailableError as error:
-        return Outcome(row.name, row.unit, row.peer, remark=f"not available: {error}")
+        return Outcome(
+            row.name,
+            row.unit,
+            row.peer,
+            remark=f"not available: {shorten(str(error), 60)}",
+        )
     return Outcome(row.name, row.unit, row.peer, ours, limit)
 
 
