@@ -79,8 +79,8 @@ _FORMAT = (
 _BIT_RATE = Param(
     "bit_rate",
     Kind.INT,
-    "In kbit/s; for Vorbis a quality, 0 to 10; for waveform data 8 or 16 bits. Lossless formats have"
-    " none.",
+    "In kbit/s; for Vorbis a quality, 0 to 10; for waveform data 8 or 16 bits. Lossless formats"
+    " have none.",
 )
 
 SPECS = (

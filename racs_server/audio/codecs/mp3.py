@@ -31,7 +31,8 @@ from racs_server.audio.codecs.spooling import storage_errors, write_all
 from racs_server.values import AudioFormat, Tags
 
 QUALITY = 7
-"""LAME's: from 9 (quick) to 0; see the measurements in the README."""
+"""LAME's, from 9 (quick) to 0: at 192 kbit/s 7 takes half the time of 5 and a third of that of 3,
+with as little noise (55 dB below guitar music, segment by segment; 54 and 55 with those)."""
 
 DELAY = 576
 """Sample frames by which LAME delays audio, the decoder's own 529 not counted."""
