@@ -1,6 +1,5 @@
 """The command ``racs-server``, also ``python -m racs_server``."""
 
-import logging
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +11,7 @@ import trio
 from racs_server.app import run
 from racs_server.config import FIELDS, Settings
 from racs_server.errors import StartError, StorageError
+from racs_server.logs import start_logging
 from racs_server.tools import COMMANDS
 from racs_server.tools.options import Given, setting_options
 
@@ -49,11 +49,7 @@ for _command in COMMANDS:
 
 
 def _serve(settings: Settings) -> None:
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    start_logging(settings)
     trio.run(run, settings, _announce)
 
 

@@ -25,6 +25,7 @@ from racs_server.commands import (
 )
 from racs_server.config import Settings
 from racs_server.errors import RacsError, StartError, StorageError
+from racs_server.monitor import Monitor
 from racs_server.net import Bus, GroupCommit, Guard, Server, Services, load_tls
 from racs_server.sandbox import Budgets
 from racs_server.storage import Disk, Durability, Store, StoreOptions
@@ -92,19 +93,21 @@ def open_access(settings: Settings) -> Access:
     StartError
         They cannot be read, or the server must not listen where it is told to.
     """
-    outside = not is_loopback(settings.host)
+    hosts = [settings.host, *[settings.metrics_host] * (settings.metrics_port > 0)]
+    outside = not all(map(is_loopback, hosts))
     file = UsersFile(settings.users_path)
     access = Access(file, required=outside and not settings.insecure)
-    problem = listening_problem(
-        settings.host,
-        tls=bool(settings.tls_cert),
-        users=bool(access.users),
-        insecure=settings.insecure,
-    )
-    if problem is not None:
-        raise StartError(problem)
+    for host in hosts:
+        problem = listening_problem(
+            host,
+            tls=bool(settings.tls_cert),
+            users=bool(access.users),
+            insecure=settings.insecure,
+        )
+        if problem is not None:
+            raise StartError(problem)
     if outside and settings.insecure and not (settings.tls_cert and access.users):
-        logger.warning("--insecure: whoever reaches %s can do harm", settings.host)
+        logger.warning("--insecure: whoever reaches %s can do harm", " or ".join(hosts))
     return access
 
 
@@ -127,6 +130,7 @@ async def _serve(
     ending = trio.Event()
     table = TABLE.without(settings.disabled)
     evaluator = make_evaluator(settings, table)
+    monitor = Monitor(settings, store)
     executor = Executor(
         store,
         ending.set,
@@ -134,11 +138,18 @@ async def _serve(
         spool=settings.max_spool,
         evaluator=evaluator,
         evaluations=(max(1, settings.eval_workers), settings.eval_queue),
+        figures=monitor.figures,
     )
     commit = GroupCommit(store)
     reading = trio.CapacityLimiter(_READERS)
-    services = Services(store, executor, commit, settings, reading, bus, Guard(access))
-    server = await Server(services, load_tls(settings.tls_cert, settings.tls_key)).listen()
+    guard = Guard(access)
+    services = Services(store, executor, commit, settings, reading, bus, guard, monitor.watch)
+    tls = load_tls(settings.tls_cert, settings.tls_key)
+    server = await Server(services, tls).listen()
+    await monitor.listen(guard, tls)
+    monitor.add(
+        evaluator, server=server.statistics, executor=executor.statistics, bus=bus.statistics
+    )
     if evaluator is not None and settings.eval_library:
         await trio.to_thread.run_sync(evaluator.check_library)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -152,6 +163,7 @@ async def _serve(
             nursery.start_soon(commit.run)
             nursery.start_soon(commit.make_room)
             nursery.start_soon(_watch_signals, signals, ending)
+            nursery.start_soon(monitor.run)
             if evaluator is not None:
                 nursery.start_soon(_keep_evaluators, evaluator)
             announce(

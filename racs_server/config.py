@@ -18,6 +18,7 @@ from racs_server.errors import StartError
 
 ENVIRONMENT_PREFIX = "RACS_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
 DURABILITIES = ("os", "interval", "always")
 _DATA_DIR = platformdirs.user_data_path("racs", appauthor=False)
 
@@ -82,6 +83,23 @@ class Settings:
         " DELETE,EXPIRE,SHUTDOWN.",
     )
     log_level: str = _setting("info", "How much is logged, to standard error.", choices=LOG_LEVELS)
+    log_format: str = _setting(
+        "text",
+        "How the log is written: lines for people, or a JSON object a line. At level 'debug' there"
+        " is an event for each request.",
+        choices=LOG_FORMATS,
+    )
+    metrics_port: int = _setting(
+        0,
+        "TCP port for Prometheus to read metrics from, at /metrics; 0: none.",
+        least=0,
+        most=65535,
+    )
+    metrics_host: str = _setting(
+        "127.0.0.1",
+        "Address of that port. What holds for --host holds for it: beyond this machine TLS and"
+        " users, whose tokens are shown as 'Authorization: Bearer'.",
+    )
     sync_interval: float = _setting(
         0.2,
         "Seconds between two group commits with durability 'interval': what a power cut can cost.",

@@ -22,7 +22,13 @@ LAYERS = [
     {"racs_server.sandbox"},
     {"racs_server.commands"},
     {"racs_server.net", "racs_server.gateway", "racs_server.hub"},
-    {"racs_server.app", "racs_server.tools", "racs_server.__main__"},
+    {
+        "racs_server.app",
+        "racs_server.logs",
+        "racs_server.monitor",
+        "racs_server.tools",
+        "racs_server.__main__",
+    },
 ]
 APP = LAYERS[-1]
 DEPTH = {room: depth for depth, layer in enumerate(LAYERS) for room in layer}

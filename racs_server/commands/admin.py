@@ -1,6 +1,6 @@
 """The commands about the server itself."""
 
-from racs_server.commands.context import Context
+from racs_server.commands.context import Context, Figure
 from racs_server.commands.spec import CommandSpec, Effect, Output, Overload
 
 
@@ -15,6 +15,11 @@ def shutdown(context: Context) -> None:
     context.request_shutdown()
 
 
+def stats(context: Context) -> list[Figure]:
+    """Carry out STATS."""
+    return [each for pair in context.figures().items() for each in pair]
+
+
 SPECS = (
     CommandSpec(
         name="PING",
@@ -24,6 +29,16 @@ SPECS = (
         output=Output.STRING,
         effect=Effect.READ,
         public=True,
+    ),
+    CommandSpec(
+        name="STATS",
+        doc="Tell the server's figures: name, value, name, value and so on. Those that only grow"
+        " count from its start, so that two looks give a rate.",
+        example="STATS",
+        overloads=(Overload((), stats),),
+        output=Output.LIST,
+        effect=Effect.READ,
+        blocks=True,
     ),
     CommandSpec(
         name="SHUTDOWN",

@@ -1,6 +1,6 @@
 """What the handlers of commands may use: the store, and a way to ask for the server's end."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -129,6 +129,9 @@ class Evaluator(Protocol):
         """Run a program; blocks. `RacsError` if it cannot be run to its end."""
 
 
+Figure = int | float | str
+
+
 class Context(msgspec.Struct, frozen=True):
     """What a handler gets before its arguments.
 
@@ -149,6 +152,8 @@ class Context(msgspec.Struct, frozen=True):
         Runs programs; None where nobody may run any.
     memory
         The most bytes that a program may be given at once.
+    figures
+        Reads what the server tells of itself, by name; may be called from any thread.
     """
 
     store: Store
@@ -158,6 +163,7 @@ class Context(msgspec.Struct, frozen=True):
     caller: Caller = EVERYONE
     evaluator: Evaluator | None = None
     memory: int = 64 << 20
+    figures: Callable[[], Mapping[str, Figure]] = dict
 
     def permit(self, spec: CommandSpec, stream_ids: Sequence[str]) -> None:
         """Raise `AccessError` unless the caller may use a command on these streams.

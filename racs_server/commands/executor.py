@@ -13,7 +13,7 @@ Invariants
 - The text of a secret command is not kept, and is in no error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ from racs.wire.replies import MAX_BIN
 from racs_server.access import EVERYONE, Caller
 from racs_server.commands.cache import Cache
 from racs_server.commands.check import Step, check
-from racs_server.commands.context import Context, Evaluator, Store
+from racs_server.commands.context import Context, Evaluator, Figure, Store
 from racs_server.commands.encoding import check_encoded_size
 from racs_server.commands.source import check_reply_size
 from racs_server.commands.spec import CommandTable, Value
@@ -59,6 +59,11 @@ class Prepared(msgspec.Struct, frozen=True):
     steps: tuple[Step, ...] | None
     blocks: bool
 
+    @property
+    def name(self) -> str:
+        """The name of the last command, whose result is the reply; of a long text: "long"."""
+        return self.steps[-1].spec.name if self.steps else "long"
+
     def __repr__(self) -> str:
         return f"<Prepared {len(self.steps) if self.steps else 'long'}, blocks={self.blocks}>"
 
@@ -82,6 +87,8 @@ class Executor:
         Runs the programs of EVAL; None if it is turned off.
     evaluations
         How many programs run at once, and how many more may wait for their turn.
+    figures
+        Reads the server's figures, for STATS.
     """
 
     def __init__(
@@ -94,6 +101,7 @@ class Executor:
         spool: int = MAX_BIN,
         evaluator: Evaluator | None = None,
         evaluations: tuple[int, int] = (1, 64),
+        figures: Callable[[], Mapping[str, Figure]] = dict,
     ) -> None:
         self._request_shutdown = request_shutdown
         self._context = Context(
@@ -103,6 +111,7 @@ class Executor:
             trio.from_thread.check_cancelled,
             EVERYONE,
             evaluator,
+            figures=figures,
         )
         self._table = table
         self._spool = spool

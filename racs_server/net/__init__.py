@@ -3,8 +3,25 @@
 from racs_server.net.bus import Bus
 from racs_server.net.commit import GroupCommit
 from racs_server.net.connection import Connection, Services
+from racs_server.net.figures import Statistics, read_figures
 from racs_server.net.guard import Guard
+from racs_server.net.metrics import MetricsServer
 from racs_server.net.server import Server
+from racs_server.net.stalls import Stalls
 from racs_server.net.tls import load_tls
+from racs_server.net.watching import Watch
 
-__all__ = ["Bus", "Connection", "GroupCommit", "Guard", "Server", "Services", "load_tls"]
+__all__ = [
+    "Bus",
+    "Connection",
+    "GroupCommit",
+    "Guard",
+    "MetricsServer",
+    "Server",
+    "Services",
+    "Stalls",
+    "Statistics",
+    "Watch",
+    "load_tls",
+    "read_figures",
+]

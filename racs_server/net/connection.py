@@ -15,6 +15,7 @@ Invariants
 import itertools
 import logging
 import math
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
@@ -37,7 +38,7 @@ from racs.wire import (
 )
 from racs.wire.replies import encode_error
 from racs_server.access import NOBODY, Effect, Login, refusal, require
-from racs_server.commands import Executor, Value
+from racs_server.commands import Executor, Prepared, Value
 from racs_server.config import Settings
 from racs_server.errors import CommandError, RacsError, StorageError
 from racs_server.net.append import Appending
@@ -47,6 +48,7 @@ from racs_server.net.feeds import Feed, Following, Subscription
 from racs_server.net.guard import Guard, Session, TooManyFailures
 from racs_server.net.replies import BrokenReply, LongReplies
 from racs_server.net.transport import Transport
+from racs_server.net.watching import Request, Result, Traffic, Watch, kind_and_size
 from racs_server.storage import MAX_ATTACHMENT, Store
 from racs_server.values import AppendTo, AttachTo, AudioPlan, EncodedPlan, Follow, Subscribe
 
@@ -78,6 +80,7 @@ class Services(msgspec.Struct, frozen=True):
     reading: trio.CapacityLimiter
     bus: Bus
     guard: Guard = msgspec.field(default_factory=Guard)
+    watch: Watch | None = None
 
     @property
     def limits(self) -> Limits:
@@ -103,6 +106,11 @@ class Connection:
         What is needed to answer.
     address
         Where the client is.
+
+    Attributes
+    ----------
+    traffic
+        What has gone over it.
     """
 
     def __init__(self, transport: Transport, services: Services, address: str = "") -> None:
@@ -116,6 +124,10 @@ class Connection:
         self._settings = services.settings
         self._long = LongReplies(services.store, services.reading, services.settings.data_dir)
         self._session = Session(services.guard, address)
+        self._watch = services.watch
+        self._prepared: Prepared | None = None
+        self._unsent: list[Request] = []
+        self.traffic = Traffic()
         self._limits = services.limits
         self._wire = ServerConnection()
         self._set_limits()
@@ -172,6 +184,7 @@ class Connection:
             count = await self._receive()
             if count is not None:
                 self._wire.received(count)
+                self.traffic.received += count
             if self._wire.ended:
                 return
             if self._session.renew():
@@ -216,25 +229,55 @@ class Connection:
                 await self._flush()
                 await trio.lowlevel.checkpoint()
             self._began = None
-            after_feed, self._feed_ended = self._feed_ended, False
-            if self._appending is not None:
-                await self._continue(self._appending, partial(self._take, self._appending, event))
-            elif isinstance(event, AudioFrames):
-                self._append(event)
-            elif isinstance(event, Bytes) and self._attaching is not None:
-                await self._attach(self._attaching, event.payload)
-            elif isinstance(event, Command):
-                await self._execute(event.text)
-            elif isinstance(event, EndOfStream) and not after_feed:
-                self._replies.append(encode_error("an empty message: expected a command or audio"))
-            elif isinstance(event, Rejected):
-                self._attaching = None
-                why = refusal(self._session.caller, event.reason, Effect.READ) or event.reason
-                self._replies.append(encode_error(why))
+            self.traffic.requests += 1
+            if self._watch is None:
+                await self._answer(event)
+            else:
+                await self._answer_watched(event, self._watch)
         if self._appending is not None:
             await self._continue(self._appending, self._appending.after_read)
         if self._replies:
             await self._flush()
+
+    async def _answer(self, event: Event) -> None:
+        """Answer one request; what is short waits in `_replies` for the others of its read."""
+        after_feed, self._feed_ended = self._feed_ended, False
+        if self._appending is not None:
+            await self._continue(self._appending, partial(self._take, self._appending, event))
+        elif isinstance(event, AudioFrames):
+            self._append(event)
+        elif isinstance(event, Bytes) and self._attaching is not None:
+            await self._attach(self._attaching, event.payload)
+        elif isinstance(event, Command):
+            await self._execute(event.text)
+        elif isinstance(event, EndOfStream) and not after_feed:
+            self._refuse("an empty message: expected a command or audio")
+        elif isinstance(event, Rejected):
+            self._attaching = None
+            why = refusal(self._session.caller, event.reason, Effect.READ) or event.reason
+            self._refuse(why)
+
+    async def _answer_watched(self, event: Event, watch: Watch) -> None:
+        """Answer one request, and have it noted when its reply has been sent."""
+        self._prepared = None
+        traffic, errors = self.traffic, self.traffic.errors
+        request = Request(self.number, traffic.requests, time.perf_counter(), 0, "")
+        before = traffic.sent + sum(map(len, self._replies))
+        try:
+            await self._answer(event)
+            request.result = Result.OK if traffic.errors == errors else Result.ERROR
+        finally:
+            request.what, request.received = kind_and_size(event, self._prepared)
+            request.sent = traffic.sent + sum(map(len, self._replies)) - before
+            if self._replies:
+                self._unsent.append(request)
+            else:
+                watch.note(request, time.perf_counter())
+
+    def _refuse(self, why: str) -> None:
+        """Answer a request with an error."""
+        self.traffic.errors += 1
+        self._replies.append(encode_error(why))
 
     def _set_limits(self) -> None:
         """Accept from who has not said yet who they are no more than they need for that."""
@@ -257,9 +300,11 @@ class Connection:
         try:
             self._replies += await step()
         except RacsError as error:
+            self.traffic.errors += 1
             self._replies += appending.refuse(encode_error(str(error)))
         except Exception as error:
-            self._replies += appending.refuse(self._mistake(error, "append mode"))
+            self.traffic.errors += 1
+            self._replies += appending.refuse(encode_error(self._mistake(error, "append mode")))
         if appending.ended:
             self._appending = None
 
@@ -271,9 +316,9 @@ class Connection:
             require(self._session.caller, "ATTACH", Effect.WRITE, (target.stream_id,))
             await trio.to_thread.run_sync(attach)
         except RacsError as error:
-            self._replies.append(encode_error(str(error)))
+            self._refuse(str(error))
         except Exception as error:
-            self._replies.append(self._mistake(error, "an attachment"))
+            self._refuse(self._mistake(error, "an attachment"))
         else:
             self._replies.append(_NULL)
 
@@ -282,16 +327,16 @@ class Connection:
             self._check_audio(event)
             self._store.append(event.frames)
         except RacsError as error:
-            self._replies.append(encode_error(str(error)))
+            self._refuse(str(error))
         except Exception as error:
-            self._replies.append(self._mistake(error, "an audio message"))
+            self._refuse(self._mistake(error, "an audio message"))
         else:
             self._acknowledged.append(len(self._replies))
             self._replies.append(_NULL)
 
     async def _execute(self, text: str) -> None:
         try:
-            prepared = self._executor.prepare(text)
+            self._prepared = prepared = self._executor.prepare(text)
             if prepared.blocks:
                 await self._flush()
                 value = await self._executor.run(prepared, self._session.caller)
@@ -313,9 +358,9 @@ class Connection:
             if isinstance(error, CommandError) and not self._session.admitted:
                 # a mistyped AUTH too: nothing of it is quoted
                 why = refusal(NOBODY, "this cannot be understood", Effect.READ) or why
-            self._replies.append(encode_error(why))
+            self._refuse(why)
         except Exception as error:
-            self._replies.append(self._mistake(error, "a command"))
+            self._refuse(self._mistake(error, "a command"))
         else:
             self._acknowledged.append(len(self._replies))
             self._replies.append(reply)
@@ -366,12 +411,10 @@ class Connection:
                 self._wire.received(0)
         feed.stop()
 
-    def _mistake(self, error: Exception, what: str) -> bytes:
-        """Return the reply for a mistake of this program, and log it: the client lives on."""
+    def _mistake(self, error: Exception, what: str) -> str:
+        """Return what to reply to a mistake of this program, and log it: the client lives on."""
         logger.error("connection %d: %s failed", self.number, what, exc_info=error)
-        return encode_error(
-            f"internal error ({type(error).__name__}): the server's log has the particulars"
-        )
+        return f"internal error ({type(error).__name__}): the server's log has the particulars"
 
     async def _flush(self) -> None:
         """Send the replies gathered so far, once what they acknowledge is safe."""
@@ -381,10 +424,18 @@ class Connection:
             except StorageError as error:
                 for place in self._acknowledged:
                     self._replies[place] = encode_error(str(error))
+                self.traffic.errors += len(self._acknowledged)
+                for request in self._unsent:
+                    request.result = Result.ERROR
             self._acknowledged.clear()
         data = b"".join(self._replies)
         self._replies.clear()
         await self._send(data)
+        if self._watch is not None and self._unsent:
+            now = time.perf_counter()
+            for request in self._unsent:
+                self._watch.note(request, now)
+            self._unsent.clear()
 
     async def _send(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
@@ -394,6 +445,7 @@ class Connection:
             await self._transport.wait_sendable()
             self._due = math.inf
             sent += self._transport.send_now(view[sent:])
+        self.traffic.sent += sent
 
     async def _give_up(self) -> None:
         """Tell a client that did not finish its message in time, if it still listens."""

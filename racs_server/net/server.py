@@ -2,8 +2,10 @@
 
 import logging
 import ssl
+import time
 from typing import Self
 
+import msgspec
 import trio
 
 from racs.wire.replies import encode_error
@@ -12,6 +14,7 @@ from racs_server.errors import StartError
 from racs_server.net.connection import Connection, Services
 from racs_server.net.tls import TlsTransport
 from racs_server.net.transport import SocketTransport, Transport
+from racs_server.net.watching import Traffic
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +39,9 @@ class Server:
         self._tls = tls
         self._connections: set[Connection] = set()
         self._listeners: list[trio.SocketListener] = []
+        self._began = time.monotonic()
+        self._past = Traffic()
+        """Of the connections that have ended."""
 
     def __repr__(self) -> str:
         return f"<Server {self.addresses} connections={len(self._connections)}>"
@@ -122,6 +128,7 @@ class Server:
             await connection.run()
         finally:
             self._connections.discard(connection)
+            self._past.add(connection.traffic)
 
     async def _refuse(self, stream: trio.SocketStream) -> None:
         """Say why there is no room; the client's first request gets this as its reply."""
@@ -141,6 +148,14 @@ class Server:
                 logger.debug("a refused client was gone already: %s", error)
         await trio.aclose_forcefully(stream)
 
-    def statistics(self) -> dict[str, int]:
-        """Return figures on the connections."""
-        return {"connections": len(self._connections)}
+    def statistics(self) -> dict[str, int | float]:
+        """Return figures on the connections, and what has gone over all there were; any thread."""
+        connections = tuple(self._connections)
+        traffic = Traffic()
+        for each in (self._past, *(connection.traffic for connection in connections)):
+            traffic.add(each)
+        return {
+            "uptime": time.monotonic() - self._began,
+            "connections": len(connections),
+            **msgspec.structs.asdict(traffic),
+        }

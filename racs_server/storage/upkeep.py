@@ -23,6 +23,7 @@ from racs_server.storage.handles import Handles
 from racs_server.storage.log import CommitLog
 from racs_server.storage.settle import Settler
 from racs_server.storage.stream import TRASH, Stream
+from racs_server.values import Histogram
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class Upkeep:
         self._handles = handles
         self._lock = lock
         self._checkpointing = threading.Lock()
+        self.sync_times = Histogram()
+        """How long syncs of the log took."""
         self._failed: str | None = None
         self._dirty: set[Stream] = set()
         self._touched: set[Stream] = set()
@@ -121,7 +124,8 @@ class Upkeep:
         # Once a sync has failed, the next may call a success what was never stored.
         self.check()
         try:
-            self._log.sync()
+            with self.sync_times.timed():
+                self._log.sync()
         except OSError as error:
             with self._lock:
                 raise self._fail(error) from error

@@ -6,6 +6,7 @@ frame *i* of a stream is at ``ref + i * 1000 / rate`` milliseconds. No float tak
 
 from racs_server.values.events import Follow, Kind, StreamEvent, Subscribe
 from racs_server.values.formats import BIT_DEPTHS, MAX_CHANNELS, MAX_RATE, MIN_RATE, AudioFormat
+from racs_server.values.histogram import Histogram
 from racs_server.values.plans import AudioPlan, EncodedPlan, StreamRange
 from racs_server.values.streams import AppendTo, AttachTo, StreamInfo
 from racs_server.values.tags import Tags
@@ -30,6 +31,7 @@ __all__ = [
     "AudioPlan",
     "EncodedPlan",
     "Follow",
+    "Histogram",
     "Kind",
     "StreamEvent",
     "StreamInfo",
