@@ -72,14 +72,21 @@ def encode_command(text: str) -> bytes:
     return len(body).to_bytes(PREFIX, "little") + body
 
 
+def _memory(size: int) -> memoryview:
+    """Return a buffer whose pages are not touched before bytes come to fill them."""
+    return np.empty(size, np.uint8).data
+
+
 class _Framing:
     """The receive buffer and the length prefixes; what a message means is for the subclasses."""
 
     _offset = 0
+    _small = _SMALL_BUFFER
+    """Bytes of the buffer that is kept."""
 
     def __init__(self, max_message: int) -> None:
         self._max_message = max_message
-        self._buffer = memoryview(bytearray(_SMALL_BUFFER))
+        self._buffer = _memory(self._small)
         self._start = 0
         self._end = 0
         self._length: int | None = None
@@ -102,7 +109,7 @@ class _Framing:
 
     def _rewind(self) -> None:
         if len(self._buffer) > _KEPT_BUFFER and (self._length is None or self._skip):
-            self._buffer = memoryview(bytearray(_SMALL_BUFFER))
+            self._buffer = _memory(self._small)
         self._start = self._end = 0
 
     def _make_room(self, wanted: int) -> None:
@@ -111,9 +118,7 @@ class _Framing:
         start = 0
         if wanted > len(self._buffer) or len(self._buffer) > _KEPT_BUFFER:
             start = self._offset
-            size = max(wanted + start, _SMALL_BUFFER)
-            # np.empty: pages are not touched before bytes come to fill them
-            self._buffer = np.empty(size, np.uint8).data
+            self._buffer = _memory(max(wanted + start, self._small))
         self._buffer[start : start + len(held)] = held
         self._start, self._end = start, start + len(held)
 
@@ -165,7 +170,12 @@ class _Framing:
 
 
 class ServerConnection(_Framing):
-    """The server's end: requests come in."""
+    """The server's end: requests come in.
+
+    Its buffer takes many audio messages with one read, which are then stored together.
+    """
+
+    _small = 1 << 20
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
