@@ -314,6 +314,8 @@ def check_name(text: str, what: str) -> None:
         raise RequestError(
             f"a {what} of {size} bytes: it must have 1 to {MAX_ID_BYTES} bytes in UTF-8"
         )
+    if text.isprintable():
+        return
     for place, character in enumerate(text):
         if unicodedata.category(character) in {"Cc", "Cs"}:
             raise RequestError(
@@ -337,8 +339,7 @@ def check_format(format_: AudioFormat) -> None:
 def folder_name(stream_id: str) -> str:
     """Return a stream's folder: a slug of harmless characters for people, the hash to identify."""
     hash_ = stream_hash(stream_id)
-    slug = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in stream_id)
-    slug = slug[:40].strip("-.") or "stream"
+    slug = re.sub("[^A-Za-z0-9_.-]", "-", stream_id)[:40].strip("-.") or "stream"
     return f"{FOLDER}/{hash_ >> 56:02x}/{slug}-{hash_:016x}"
 
 
