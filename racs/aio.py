@@ -5,7 +5,14 @@ Everything but waiting is the other client's own: `run_async` carries out the sa
 Invariant: this is the only module of the client that imports an event loop's library.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+)
 from datetime import datetime
 from functools import partial
 from os import PathLike
@@ -143,6 +150,10 @@ class AsyncRacs(Client):
     async def execute_command(self, text: str, to: "str | PathLike[str] | None" = None) -> Any:
         """Send the text of a command, or of a pipeline; see `racs.Racs.execute_command`."""
         return await run_async(self._execute(text, to))
+
+    async def execute_commands(self, texts: Iterable[str]) -> list[Any]:
+        """Send many commands at once; see `racs.Racs.execute_commands`."""
+        return await run_async(self._execute_all(texts))
 
     async def attach(self, stream_id: str, name: str, data: Buffer) -> None:
         """Keep a file with a stream; see `racs.Racs.attach`."""

@@ -6,7 +6,7 @@ use by many threads at once.
 
 import enum
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import partial
 from os import PathLike
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from racs.address import Address, find_address
 from racs.commands import checked_int, checked_text, command, may_change_mode
 from racs.connection import Connection, connect
-from racs.errors import RacsTypeError, RacsValueError
+from racs.errors import RacsServerError, RacsTypeError, RacsValueError
 from racs.export import checked_path, export
 from racs.extract import DEFAULT_BLOCK, Range, begin, checked_range
 from racs.live import (
@@ -58,6 +58,9 @@ class Missing(enum.Enum):
 
 
 NO_DATA: Final = Missing.DATA
+
+_AT_ONCE = 256
+"""How many commands are sent before their replies are taken: few enough for sockets' buffers."""
 
 
 class Client:
@@ -103,9 +106,32 @@ class Client:
             return (yield from export(self._pool, checked_text(text, "text"), checked_path(to)))
         message = encode_command(checked_text(text, "text"))
         [answer] = yield from self._pool.exchange([message], reuse=not may_change_mode(text))
-        if self._lists and isinstance(answer, np.ndarray):
-            return answer.tolist()
-        return answer
+        return self._listed(answer)
+
+    def _execute_all(self, texts: Iterable[str]) -> Script[list[Any]]:
+        """Script: carry out command texts, see `Racs.execute_commands`."""
+        checked = [checked_text(text, "text") for text in texts]
+        if wrong := next(filter(may_change_mode, checked), None):
+            raise RacsValueError(f"{wrong!r} is followed by more than one reply: send it alone")
+        messages = [encode_command(text) for text in checked]
+
+        def exchange(connection: Connection) -> Script[list[Any]]:
+            answers: list[Any] = []
+            for start in range(0, len(messages), _AT_ONCE):
+                batch = messages[start : start + _AT_ONCE]
+                yield from connection.send([b"".join(batch)], requests=len(batch))
+                for _ in batch:
+                    try:
+                        answers.append((yield from connection.receive()))
+                    except RacsServerError as error:
+                        answers.append(error)
+            return answers
+
+        answers = yield from self._pool.use(exchange)
+        return [self._listed(answer) for answer in answers]
+
+    def _listed(self, answer: Any) -> Any:
+        return answer.tolist() if self._lists and isinstance(answer, np.ndarray) else answer
 
     def _attach(self, stream_id: str, name: str, data: Buffer) -> Script[None]:
         """Script: keep a file with a stream, see `Racs.attach`."""
@@ -238,6 +264,32 @@ class Racs(Client):
             executed or not, and is not sent again.
         """
         return run(self._execute(text, to))
+
+    def execute_commands(self, texts: Iterable[str]) -> list[Any]:
+        """Send many commands without waiting for the reply to each, and return their results.
+
+        They are carried out one after the other, on one connection.
+
+        Parameters
+        ----------
+        texts
+            Each as for `execute_command`. None may be followed by more than one reply, as STREAM,
+            ATTACH, FOLLOW and SUBSCRIBE are.
+
+        Returns
+        -------
+        list
+            The results in order; the `RacsServerError` itself in the place of each that the server
+            answered with an error.
+
+        Raises
+        ------
+        RacsValueError
+            One is followed by more than one reply; nothing was sent.
+        RacsConnectionError
+            The server cannot be reached, or the connection broke.
+        """
+        return run(self._execute_all(texts))
 
     def attach(self, stream_id: str, name: str, data: Buffer) -> None:
         """Keep a file with a stream, in the place of one of the same name.

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from racs_server.commands.context import Context
 from racs_server.commands.spec import CommandSpec, Effect, Kind, Output, Overload, Param
+from racs_server.errors import StreamError
 from racs_server.glob import compile_glob
 from racs_server.values import (
     BIT_DEPTHS,
@@ -66,6 +67,18 @@ def info(context: Context, stream_id: str, attribute: str) -> int:
     return ATTRIBUTES[attribute](context.store.info(stream_id))
 
 
+def describe(context: Context, pattern: str) -> list[str | int]:
+    """Carry out DESCRIBE."""
+    found: list[str | int] = []
+    for stream_id in list_streams(context, pattern):
+        try:
+            info, ttl = context.store.info(stream_id), context.store.seconds_left(stream_id)
+        except StreamError:
+            continue  # deleted since it was listed
+        found += [stream_id, *(read(info) for read in ATTRIBUTES.values()), info.is_open, ttl]
+    return found
+
+
 SPECS = (
     CommandSpec(
         name="CREATE",
@@ -116,6 +129,17 @@ SPECS = (
                 list_streams,
             ),
         ),
+        output=Output.LIST,
+        effect=Effect.READ,
+        blocks=True,
+    ),
+    CommandSpec(
+        name="DESCRIBE",
+        doc="Tell all of all streams whose ids match a pattern, sorted as by LIST, with one reply:"
+        " eight values for each, its id, what INFO tells (sample_rate, channels, bit_depth, ref and"
+        " size), whether it is open, and its TTL.",
+        example="DESCRIBE 'birds/2025-*'",
+        overloads=(Overload((PATTERN,), describe),),
         output=Output.LIST,
         effect=Effect.READ,
         blocks=True,

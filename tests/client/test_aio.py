@@ -49,6 +49,7 @@ def test_commands_and_pipelines(server: FakeServer, run: Run) -> None:
     server.replies["EXTRACT 'a' 0 1"] = encode_reply(Vector("s32v", SAMPLES.tobytes()))
 
     async def work(r: AsyncRacs) -> None:
+        assert await r.execute_commands(["PING", "PING"]) == ["PONG", "PONG"]
         assert await r.execute_command("PING") == "PONG"
         assert await r.pipeline().ping().execute() == "PONG"
         assert np.array_equal(await r.pipeline().extract("a", 0, 1).execute(), SAMPLES)

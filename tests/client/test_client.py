@@ -27,6 +27,27 @@ from racs.wire.replies import encode_error
 
 from .fake_server import FakeServer, HangUp, until
 
+# --- many commands at once ---
+
+
+def test_many_commands_are_sent_at_once_and_each_has_its_result(
+    server: FakeServer, r: Racs
+) -> None:
+    server.replies |= {"A": encode_reply(1), "B": encode_error("no"), "C": encode_reply("x")}
+    answers = r.execute_commands(["A", "B", "C"] * 300)
+    assert len(answers) == 900
+    one, refused, x = answers[-3:]
+    assert (one, str(refused), x) == (1, "no", "x")
+    assert isinstance(refused, RacsServerError)
+    assert r.statistics().made == 1
+
+
+def test_what_has_more_than_one_reply_is_not_sent_with_others(server: FakeServer, r: Racs) -> None:
+    with pytest.raises(RacsValueError, match="send it alone"):
+        r.execute_commands(["A", "FOLLOW 'x'"])
+    assert not server.commands
+
+
 # --- values ---
 
 

@@ -75,6 +75,15 @@ async def test_info_tells_every_attribute(store: MemoryStore, executor: Executor
     assert told == {"sample_rate": 1000, "channels": 2, "bit_depth": 16, "ref": REF, "size": 4000}
 
 
+async def test_all_streams_are_described_at_once(store: MemoryStore, executor: Executor) -> None:
+    fill(store, executor)
+    await executor.run("CREATE 'b' 48000 1 24 |> OPEN 'b' |> EXPIRE 'b' 60")
+    a, b = ["a", 1000, 2, 16, REF, 4000, False, -1], ["b", 48000, 1, 24, 0, 0, True, 60]
+    assert await executor.run("DESCRIBE '*'") == [*a, *b]
+    assert await executor.run("DESCRIBE 'b'") == b
+    assert await executor.run("DESCRIBE 'c'") == []
+
+
 async def test_ids_are_listed_by_code_point(executor: Executor) -> None:
     for name in ("b", "a", "日", "Z", "é", "🎵", "z"):
         await executor.run(f"CREATE '{name}' 1 1 16")

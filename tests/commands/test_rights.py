@@ -42,6 +42,7 @@ def executor(store: MemoryStore) -> Executor:
         ("PING", "nobody reader writer owner"),
         ("HELP", "reader writer owner"),
         ("LIST '*'", "reader writer owner"),
+        ("DESCRIBE '*'", "reader writer owner"),
         ("INFO 'theirs' 'size'", "reader"),
         ("INFO 'mine' 'size'", "reader writer owner"),
         ("TTL 'mine'", "reader writer owner"),
