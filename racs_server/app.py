@@ -7,9 +7,11 @@ off at the deadline, everything is put on the disk, the data folder is given bac
 import logging
 import resource
 import signal
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -30,6 +32,9 @@ from racs_server.net import Bus, GroupCommit, Guard, Server, Services, load_tls
 from racs_server.sandbox import Budgets
 from racs_server.storage import Disk, Durability, Store, StoreOptions
 from racs_server.values import StreamEvent, StreamRange
+
+if TYPE_CHECKING:
+    from racs_server.gateway import Site
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +152,7 @@ async def _serve(
     tls = load_tls(settings.tls_cert, settings.tls_key)
     server = await Server(services, tls).listen()
     await monitor.listen(guard, tls)
+    site = await open_site(services, tls)
     monitor.add(
         evaluator, server=server.statistics, executor=executor.statistics, bus=bus.statistics
     )
@@ -169,10 +175,37 @@ async def _serve(
             announce(
                 f"racs-server listens on {server.addresses}, data in {settings.data_dir}:"
                 f" {store.report.streams} streams, durability {settings.durability};"
-                f" {store.report}"
+                f" {store.report}" + (f"; HTTP at {site.urls}" if site else "")
             )
-            await server.serve(ending)
+            async with trio.open_nursery() as serving:
+                serving.start_soon(server.serve, ending)
+                if site is not None:
+                    serving.start_soon(site.serve, ending)
             nursery.cancel_scope.cancel()
+
+
+async def open_site(services: Services, tls: ssl.SSLContext | None) -> "Site | None":
+    """Listen for HTTP, if the settings say so.
+
+    Raises
+    ------
+    StartError
+        The port cannot be had, or what HTTP needs is not installed.
+    """
+    settings = services.settings
+    if settings.http_port < 0:
+        return None
+    try:
+        from racs_server import gateway
+    except ModuleNotFoundError as error:
+        raise StartError(
+            f"--http-port needs the package {error.name}, which is not installed:"
+            " pip install 'racs-store[http]'"
+        ) from None
+    behind = gateway.Services(
+        services.store, services.executor, services.guard, services.reading, settings
+    )
+    return await gateway.Site(gateway.make_app(behind), settings.http_port, settings, tls).listen()
 
 
 def make_evaluator(settings: Settings, table: CommandTable) -> PoolEvaluator | None:

@@ -82,6 +82,22 @@ class Settings:
         "Commands that this server is not to have, joined by commas, such as"
         " DELETE,EXPIRE,SHUTDOWN.",
     )
+    http_port: int = _setting(
+        -1,
+        "TCP port to serve HTTP on (needs the extra [http]); 0 takes a free one, -1 none.",
+        least=-1,
+        most=65535,
+    )
+    http_hosts: str = _setting(
+        "",
+        "Names by which HTTP is reached, joined by commas, besides localhost, addresses and --host:"
+        " a request for any other is refused, since a stranger's page can send one.",
+    )
+    http_origins: str = _setting(
+        "",
+        "Origins whose web pages may use HTTP, joined by commas, such as https://lab.example; other"
+        " sites' pages are refused.",
+    )
     log_level: str = _setting("info", "How much is logged, to standard error.", choices=LOG_LEVELS)
     log_format: str = _setting(
         "text",

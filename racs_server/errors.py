@@ -22,6 +22,10 @@ class StreamError(RequestError):
     """The stream is not in a state in which this can be done (missing, open, closed, in use)."""
 
 
+class MissingError(StreamError):
+    """There is no such stream, or no such file with it."""
+
+
 class DataError(RequestError):
     """Audio that does not fit the stream that it was sent to."""
 

@@ -6,6 +6,7 @@ for `racs_server.commands`.
 
 from racs_server.lang.ast import Command, Integer, Literal, Pipeline, Real, Span, String, Time
 from racs_server.lang.excerpt import error_at, quoted
+from racs_server.lang.literals import write_string
 from racs_server.lang.parser import parse, parse_time
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "parse",
     "parse_time",
     "quoted",
+    "write_string",
 ]

@@ -43,6 +43,12 @@ def string(word: str) -> str:
     return _ESCAPE.sub(r"\1", body) if "\\" in body else body
 
 
+def write_string(value: str) -> str:
+    """Return the quoted string that says something: what `string` undoes."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 def integer(word: str) -> int:
     """Return a whole number.
 

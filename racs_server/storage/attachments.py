@@ -22,7 +22,7 @@ from hashlib import blake2b
 
 from crc32c import crc32c
 
-from racs_server.errors import LimitError, StreamError
+from racs_server.errors import LimitError, MissingError
 from racs_server.storage.fs import Buffer, FileSystem
 
 MAX_ATTACHMENT = 100 << 20
@@ -126,8 +126,8 @@ def _parse(contents: bytes) -> tuple[str, int, int, int]:
     return head[_HEAD.size :].decode(), length, check, stop + 4
 
 
-def missing(stream_id: str, name: str) -> StreamError:
+def missing(stream_id: str, name: str) -> MissingError:
     """Return the error for an attachment that is not there."""
-    return StreamError(
+    return MissingError(
         f"stream {stream_id!r} has no attachment {name!r}: ATTACHMENTS tells what it has"
     )

@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from racs.wire import stream_hash
-from racs_server.errors import StartError, StreamError
+from racs_server.errors import MissingError, StartError, StreamError
 from racs_server.storage import records
 from racs_server.storage.ahead import Ahead
 from racs_server.storage.appends import Appender
@@ -135,7 +135,9 @@ class Core:
     def _find(self, stream_id: str) -> Stream:
         stream = self._by_id.get(stream_id)
         if stream is None or stream.deleted:
-            raise StreamError(f"there is no stream {stream_id!r}: CREATE it, or LIST what there is")
+            raise MissingError(
+                f"there is no stream {stream_id!r}: CREATE it, or LIST what there is"
+            )
         return stream
 
     def _tell(self, kind: Kind, stream: Stream) -> None:
