@@ -28,7 +28,7 @@ from racs_server.commands import (
 from racs_server.config import Settings
 from racs_server.errors import RacsError, StartError, StorageError
 from racs_server.monitor import Monitor
-from racs_server.net import Bus, GroupCommit, Guard, Server, Services, load_tls
+from racs_server.net import Budget, Bus, GroupCommit, Guard, Server, Services, load_tls
 from racs_server.sandbox import Budgets
 from racs_server.storage import Disk, Durability, Store, StoreOptions
 from racs_server.values import StreamEvent, StreamRange
@@ -148,13 +148,19 @@ async def _serve(
     commit = GroupCommit(store)
     reading = trio.CapacityLimiter(_READERS)
     guard = Guard(access)
-    services = Services(store, executor, commit, settings, reading, bus, guard, monitor.watch)
+    budget = Budget(settings.memory_budget)
+    watch = monitor.watch
+    services = Services(store, executor, commit, settings, reading, bus, guard, watch, budget)
     tls = load_tls(settings.tls_cert, settings.tls_key)
     server = await Server(services, tls).listen()
     await monitor.listen(guard, tls)
     site = await open_site(services, tls)
     monitor.add(
-        evaluator, server=server.statistics, executor=executor.statistics, bus=bus.statistics
+        evaluator,
+        server=server.statistics,
+        executor=executor.statistics,
+        bus=bus.statistics,
+        memory=budget.statistics,
     )
     if evaluator is not None and settings.eval_library:
         await trio.to_thread.run_sync(evaluator.check_library)

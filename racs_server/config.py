@@ -244,6 +244,14 @@ class Settings:
         most=1 << 40,
         unit="bytes",
     )
+    memory_budget: int = _setting(
+        512 << 20,
+        "Memory that all connections together may take for messages and replies of more than"
+        " 1 MiB: above it they wait, up to 10 s, and are refused then.",
+        least=256 << 20,
+        most=1 << 40,
+        unit="bytes",
+    )
     message_time: float = _setting(
         30.0,
         "Seconds in which a message that was begun must be complete, and 1 s more for each 64 KiB"

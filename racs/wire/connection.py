@@ -17,6 +17,7 @@ Invariants
 - After `FramingLost` nothing more can be read.
 """
 
+import mmap
 import struct
 
 import msgspec
@@ -31,6 +32,8 @@ _LENGTH = struct.Struct("<Q")
 PREFIX = _LENGTH.size
 _PEEK = 64
 _SMALL_BUFFER = 256 << 10
+SERVER_BUFFER = 1 << 20
+"""What a server's connection always has; its pages are used only while it has something to do."""
 _KEPT_BUFFER = 4 << 20
 _BELIEVED = 4
 """How many times the limit a message of bytes may be, and is still read to be dropped."""
@@ -72,11 +75,6 @@ def encode_command(text: str) -> bytes:
     return len(body).to_bytes(PREFIX, "little") + body
 
 
-def _memory(size: int) -> memoryview:
-    """Return a buffer whose pages are not touched before bytes come to fill them."""
-    return np.empty(size, np.uint8).data
-
-
 class _Framing:
     """The receive buffer and the length prefixes; what a message means is for the subclasses."""
 
@@ -86,30 +84,38 @@ class _Framing:
 
     def __init__(self, max_message: int) -> None:
         self._max_message = max_message
-        self._buffer = _memory(self._small)
+        self._buffer = self._memory(self._small)
         self._start = 0
         self._end = 0
         self._length: int | None = None
         self._skip = 0
         self._ended = False
+        self._kept = _KEPT_BUFFER
+
+    @staticmethod
+    def _memory(size: int) -> memoryview:
+        """Return a buffer whose pages are not touched before bytes come to fill them."""
+        return np.empty(size, np.uint8).data
 
     def get_buffer(self) -> memoryview:
         """Return where the next bytes are to be written; all earlier events are void."""
         held = self._end - self._start
-        wanted = max(self._wanted(), held + 1)
+        wanted = max(self.wanted, held + 1)
         if not held:
             self._rewind()
         if self._start + wanted > len(self._buffer):
             self._make_room(wanted)
         return self._buffer[self._end :]
 
-    def _wanted(self) -> int:
-        """Return how many bytes have to lie in the buffer at once, for what is under way."""
+    @property
+    def wanted(self) -> int:
+        """How many bytes have to lie in the buffer at once, for what is under way."""
         return 0 if self._skip else PREFIX if self._length is None else self._length
 
     def _rewind(self) -> None:
-        if len(self._buffer) > _KEPT_BUFFER and (self._length is None or self._skip):
-            self._buffer = _memory(self._small)
+        if len(self._buffer) > self._kept and (self._length is None or self._skip):
+            self._buffer = self._memory(self._small)
+            self._kept = _KEPT_BUFFER
         self._start = self._end = 0
 
     def _make_room(self, wanted: int) -> None:
@@ -118,7 +124,7 @@ class _Framing:
         start = 0
         if wanted > len(self._buffer) or len(self._buffer) > _KEPT_BUFFER:
             start = self._offset
-            self._buffer = _memory(max(wanted + start, self._small))
+            self._buffer = self._memory(max(wanted + start, self._small))
         self._buffer[start : start + len(held)] = held
         self._start, self._end = start, start + len(held)
 
@@ -127,6 +133,11 @@ class _Framing:
         if count == 0:
             self._ended = True
         self._end += count
+
+    @property
+    def size(self) -> int:
+        """How many bytes the buffer has."""
+        return len(self._buffer)
 
     @property
     def partial(self) -> int | None:
@@ -175,13 +186,36 @@ class ServerConnection(_Framing):
     Its buffer takes many audio messages with one read, which are then stored together.
     """
 
-    _small = 1 << 20
+    _small = SERVER_BUFFER
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         super().__init__(self.limits.message)
         self._rejected: Rejected | None = None
         self._most_bytes: int | None = None
+
+    @staticmethod
+    def _memory(size: int) -> memoryview:
+        """Return a buffer that `rest` can empty."""
+        return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+
+    def rest(self) -> None:
+        """Use no memory until bytes come, and no large buffer after that; between messages only.
+
+        The buffer may be lent meanwhile: it stays where it is, and loses its pages.
+        """
+        if self.partial is None:
+            mapping = self._buffer.obj
+            assert isinstance(mapping, mmap.mmap)
+            mapping.madvise(mmap.MADV_DONTNEED)
+            self._kept = self._small
+
+    def refuse(self, why: str) -> None:
+        """Drop the message under way, whose length is known, and say so when it has come."""
+        assert self._length is not None
+        audio = bytes(self._buffer[self._start : self._end][: len(MAGIC)]) == MAGIC
+        self._rejected, self._skip = Rejected(why, audio=audio), self._length
+        self._most_bytes = None
 
     def limit(self, limits: Limits) -> None:
         """Change what is accepted, from the next message on."""
@@ -293,10 +327,12 @@ class ClientConnection(_Framing):
         super().__init__(self.MAX_REPLY)
         self._piecewise = False
 
-    def _wanted(self) -> int:
+    @property
+    def wanted(self) -> int:
+        """How many bytes have to lie in the buffer at once, for what is under way."""
         if self._piecewise and self._length is not None and not self._skip:
             return min(self._length, VECTOR_HEAD)
-        return super()._wanted()
+        return super().wanted
 
     def begin_vector(self) -> VectorStart | None:
         """Read the head of the next reply, a vector, whose elements `take_elements` then gives.

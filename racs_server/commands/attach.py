@@ -7,6 +7,9 @@ from racs_server.commands.spec import CommandSpec, Effect, Kind, Mode, Output, O
 from racs_server.commands.streams import STREAM_ID
 from racs_server.values import AttachTo, EncodedPlan
 
+MOST_BYTES = 100 << 20
+"""What a file that is kept with a stream may have."""
+
 _NAME = Param("name", Kind.STRING, "The file's name: 1 to 255 bytes of text.")
 
 
@@ -49,6 +52,7 @@ _PIPED = CommandSpec(
     output=Output.NULL,
     effect=Effect.WRITE,
     blocks=True,
+    weight=MOST_BYTES,
 )
 
 SPECS = (
@@ -72,6 +76,7 @@ SPECS = (
         output=Output.BYTES,
         effect=Effect.READ,
         blocks=True,
+        weight=2 * MOST_BYTES,  # as it lies on the disk, and as it was
     ),
     CommandSpec(
         name="ATTACHMENTS",

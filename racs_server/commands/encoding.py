@@ -188,7 +188,7 @@ def check_encoded_size(encoded: EncodedPlan, spool: int) -> None:
 
 def encoded_bytes(
     store: Reader, encoded: EncodedPlan, pulse: Callable[[], None], check: Callable[[int], None]
-) -> bytes:
+) -> bytearray:
     """Make a whole file; blocks.
 
     Parameters
@@ -203,16 +203,17 @@ def encoded_bytes(
         Is given the file's size before its bytes are put together; refuses it in the same way.
     """
     encoding = Encoding(store, encoded, Path(tempfile.gettempdir()))
-    pieces: list[bytes | memoryview] = []
     try:
         while encoding.size is None:
             pulse()
             encoding.advance()
         check(encoding.size)
+        contents, place = bytearray(encoding.size), 0
         for piece in iter(encoding.read, None):
             pulse()
-            pieces.append(bytes(piece))
-        return b"".join(pieces)
+            contents[place : place + len(piece)] = piece
+            place += len(piece)
+        return contents
     finally:
         encoding.close()
 

@@ -13,7 +13,7 @@ Invariants
 - The text of a secret command is not kept, and is in no error.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -186,7 +186,12 @@ class Executor:
             value = step.run(context, value)
         return self._finished(value)
 
-    async def run(self, request: str | Prepared, caller: Caller = EVERYONE) -> Value:
+    async def run(
+        self,
+        request: str | Prepared,
+        caller: Caller = EVERYONE,
+        reserve: Callable[[int], Awaitable[None]] | None = None,
+    ) -> Value:
         """Run anything.
 
         Parameters
@@ -195,6 +200,8 @@ class Executor:
             A command text, or what `prepare` made of one.
         caller
             Who asks.
+        reserve
+            Waits until there are so many bytes of memory; raises `RacsError` if there are not.
 
         Returns
         -------
@@ -216,6 +223,8 @@ class Executor:
         context = self._context_of(caller, steps)
         value: Value = None
         for number, step in enumerate(steps, 1):
+            if step.spec.weight and reserve is not None:
+                await reserve(step.spec.weight)
             if step.spec.blocks:
                 limiter = self._turn(step)
                 value = await self._in_thread(partial(step.run, context, value), limiter)

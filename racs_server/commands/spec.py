@@ -156,6 +156,8 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
         Whether it waits for the disk or can take more than a millisecond: it is run in a thread.
     evaluates
         Whether it runs a program, maybe for seconds: it waits for its turn with others of its kind.
+    weight
+        Bytes that its result may take in memory, where that is much.
     when_piped
         The command that it is instead where that one's input is piped into it.
     """
@@ -174,6 +176,7 @@ class CommandSpec(msgspec.Struct, frozen=True, kw_only=True):
     secret: bool = False
     blocks: bool = False
     evaluates: bool = False
+    weight: int = 0
     when_piped: "CommandSpec | None" = None
 
     @property

@@ -34,18 +34,22 @@ from racs.wire import (
     Limits,
     Rejected,
     ServerConnection,
+    Vector,
     encode_reply,
+    vector_head,
 )
+from racs.wire.connection import SERVER_BUFFER
 from racs.wire.replies import encode_error
 from racs_server.access import NOBODY, Effect, Login, refusal, require
 from racs_server.commands import Executor, Prepared, Value
 from racs_server.config import Settings
-from racs_server.errors import CommandError, RacsError, StorageError
+from racs_server.errors import CommandError, LimitError, RacsError, StorageError
 from racs_server.net.append import Appending
 from racs_server.net.bus import Bus
 from racs_server.net.commit import GroupCommit
 from racs_server.net.feeds import Feed, Following, Subscription
 from racs_server.net.guard import Guard, Session, TooManyFailures
+from racs_server.net.memory import Budget, Lease
 from racs_server.net.replies import BrokenReply, LongReplies
 from racs_server.net.transport import Transport
 from racs_server.net.watching import Request, Result, Traffic, Watch, kind_and_size
@@ -60,6 +64,12 @@ _TURN = 32
 """Requests that one client gets answered before it is the others' turn: about a millisecond."""
 
 _TIME_PER = 64 << 10
+_STALL = 5.0
+"""Seconds that a client may do nothing while it has memory that others wait for."""
+
+_STREAMED = 2 << 20
+"""Memory that a reply takes that is sent in pieces, however long it is."""
+
 _LINGER = 1.0
 _LINGER_BYTES = 1 << 20
 _LIMITS_OF_NOBODY = Limits(
@@ -81,6 +91,7 @@ class Services(msgspec.Struct, frozen=True):
     bus: Bus
     guard: Guard = msgspec.field(default_factory=Guard)
     watch: Watch | None = None
+    budget: Budget = msgspec.field(default_factory=Budget)
 
     @property
     def limits(self) -> Limits:
@@ -137,6 +148,11 @@ class Connection:
         self._ending = False
         self._began: float | None = None
         self._due = math.inf
+        self._stalls_at = math.inf
+        self._checked = self._rested = 0
+        self._budget = services.budget
+        self._buffered = Lease(services.budget, SERVER_BUFFER)
+        self._lent = Lease(services.budget)
         self._replies: list[bytes] = []
         self._acknowledged: list[int] = []
         self._appending: Appending | None = None
@@ -156,13 +172,23 @@ class Connection:
             self._scope.cancel()
 
     def check(self, now: float) -> None:
-        """Give the client up if it is overdue; the server asks this of all, every second.
+        """Give the client up if it is overdue, and memory back if it is idle.
+
+        The server asks this of all, every second.
 
         That costs a request nothing; a deadline of its own for each would cost it several
         microseconds.
         """
-        if now >= self._due:
+        stalled = now >= self._stalls_at and self._budget.waiting
+        if now >= self._due or (stalled and (self._buffered.is_large or self._lent.is_large)):
             self._scope.cancel()
+        received = self.traffic.received
+        if self._receiving and received == self._checked != self._rested:
+            self._rested = received
+            self._wire.rest()
+            if self._wire.partial is None:
+                self._buffered.shrink(0)
+        self._checked = received
 
     async def run(self) -> None:
         """Serve the client until it leaves, or until `end`."""
@@ -178,6 +204,8 @@ class Connection:
             logger.exception("connection %d ends by a mistake of the server", self.number)
         finally:
             self._transport.close()
+            self._buffered.shrink(0)
+            self._lent.shrink(0)
 
     async def _serve(self) -> None:
         while not self._ending:
@@ -199,13 +227,21 @@ class Connection:
         await self._say_goodbye()
 
     async def _receive(self) -> int | None:
-        """Return how many bytes have come, 0 at the end; None if a report is due first."""
-        buffer = self._wire.get_buffer()
+        """Return how many bytes have come, 0 at the end; None if there is something else to do."""
         size = self._wire.partial
         if size is not None:
+            now = trio.current_time()
             if self._began is None:
-                self._began = trio.current_time()
+                self._began = now
             self._due = self._began + self._settings.message_time + size / _TIME_PER
+            if self._wire.wanted > self._buffered.size and not await self._make_room():
+                return None
+            self._stalls_at = now + _STALL
+        elif self._buffered.size > SERVER_BUFFER and self._budget.waiting:
+            self._wire.rest()
+        buffer = self._wire.get_buffer()
+        if self._buffered.size > SERVER_BUFFER:
+            self._buffered.shrink(self._wire.size)
         if not self._session.admitted:
             self._due = min(self._due, self._log_in_by)
         self._receiving = True
@@ -216,8 +252,22 @@ class Connection:
             with trio.move_on_at(self._appending.deadline):
                 count = await self._transport.receive_into(buffer)
         self._receiving = False
-        self._due = math.inf
+        self._due = self._stalls_at = math.inf
         return count
+
+    async def _make_room(self) -> bool:
+        """Wait for memory for the message under way; whether there is, else it is refused."""
+        # meanwhile nothing is read, which is not to be the client's fault
+        self._due, self._receiving = math.inf, True
+        try:
+            await self._buffered.grow(self._wire.wanted)
+        except LimitError as error:
+            self._wire.refuse(str(error))
+            return False
+        finally:
+            self._receiving = False
+            self._began = trio.current_time()
+        return True
 
     async def _answer_all(self) -> None:
         """Answer every request that has come whole."""
@@ -339,18 +389,15 @@ class Connection:
             self._prepared = prepared = self._executor.prepare(text)
             if prepared.blocks:
                 await self._flush()
-                value = await self._executor.run(prepared, self._session.caller)
+                run = self._executor.run
+                value = await run(prepared, self._session.caller, self._lent.grow)
             else:
                 value = self._executor.run_now(prepared, self._session.caller)
-            if isinstance(value, AudioPlan):
-                await self._flush()
-                await self._long.send_audio(value, self._send)
-                return
-            if isinstance(value, EncodedPlan):
-                await self._flush()
-                await self._long.send_encoded(value, self._send, self._transport.has_left)
+            if isinstance(value, AudioPlan | EncodedPlan | Vector) and await self._stream(value):
                 return
             reply = await self._reply(value)
+            if len(reply) > SERVER_BUFFER:
+                await self._lent.grow(len(reply))
         except (BrokenReply, TooManyFailures, *_LEFT):
             raise
         except RacsError as error:
@@ -364,6 +411,28 @@ class Connection:
         else:
             self._acknowledged.append(len(self._replies))
             self._replies.append(reply)
+            if len(reply) > SERVER_BUFFER:
+                await self._flush()
+        finally:
+            if self._lent.size:
+                self._lent.shrink(0)
+
+    async def _stream(self, value: AudioPlan | EncodedPlan | Vector) -> bool:
+        """Send a reply in pieces, if it is a long one; whether it is."""
+        size = len(value.data) if isinstance(value, Vector) else _STREAMED
+        if size <= SERVER_BUFFER:
+            return False
+        await self._flush()
+        self._lent.shrink(size)
+        await self._lent.grow(size)
+        if isinstance(value, AudioPlan):
+            await self._long.send_audio(value, self._send)
+        elif isinstance(value, EncodedPlan):
+            await self._long.send_encoded(value, self._send, self._transport.has_left)
+        else:
+            await self._send(vector_head(value.type, size))
+            await self._send(memoryview(value.data).cast("B"))
+        return True
 
     async def _reply(self, value: Value) -> bytes:
         """Return the reply to a command; where its value stands for a mode, go into that first."""
@@ -379,8 +448,8 @@ class Connection:
             await self._session.log_in(value)
             self._set_limits()
         elif isinstance(value, Follow):
-            following = Following(value, self._bus, self._store, self._reading, may_read)
-            await self._run_feed(following)
+            reads = self._store, self._reading, self._budget
+            await self._run_feed(Following(value, self._bus, *reads, may_read))
         elif isinstance(value, Subscribe):
             await self._run_feed(Subscription(value, self._bus, may_read))
         else:
@@ -441,9 +510,10 @@ class Connection:
         view = memoryview(data)
         sent = self._transport.send_now(view) if view else 0
         while sent < len(view):
-            self._due = trio.current_time() + self._settings.send_time
+            now = trio.current_time()
+            self._due, self._stalls_at = now + self._settings.send_time, now + _STALL
             await self._transport.wait_sendable()
-            self._due = math.inf
+            self._due = self._stalls_at = math.inf
             sent += self._transport.send_now(view[sent:])
         self.traffic.sent += sent
 

@@ -41,12 +41,16 @@ from racs_server.commands import iter_blocks
 from racs_server.errors import AccessError, StreamError
 from racs_server.glob import compile_glob
 from racs_server.net.bus import Bell, Bus
+from racs_server.net.memory import Budget, Lease
 from racs_server.net.replies import SAMPLE, TURN_BYTES, Piece
 from racs_server.storage import Store
 from racs_server.values import Follow, StreamInfo, StreamRange, Subscribe
 
 LAG = 10.0
 """Seconds of audio that a follower that has once kept up can be behind by."""
+
+_SMALL = 256 << 10
+"""Bytes of audio that need no lease: what comes while a client keeps up."""
 
 _AT_ONCE = 1000
 """Events in one send."""
@@ -97,6 +101,8 @@ class Following(Feed):
         Where it comes from.
     reading
         How many threads may read at once, over all connections.
+    budget
+        The memory for what is long.
     may_read
         Whether the client may read a stream; it may lose that.
     """
@@ -107,6 +113,7 @@ class Following(Feed):
         bus: Bus,
         store: Store,
         reading: trio.CapacityLimiter,
+        budget: Budget,
         may_read: MayRead,
     ) -> None:
         super().__init__(bus)
@@ -114,6 +121,7 @@ class Following(Feed):
         self._follow = follow
         self._store = store
         self._reading = reading
+        self._budget = budget
         self._position = follow.start
         self._was_open: bool | None = None
         """What the client was told; None while it gets what it asked for of the past."""
@@ -150,10 +158,12 @@ class Following(Feed):
         most = TURN_BYTES // SAMPLE // info.format.channels
         plan = self._store.plan(info.id, start, min(stop, start + most))
         read = partial(_samples, plan, self._store)
-        samples = await trio.to_thread.run_sync(read, limiter=self._reading)
-        self._position += plan.frames
-        head = encode_reply(["audio", start, plan.frames]) + vector_head("s32v", len(samples))
-        await send(head + samples)
+        with Lease(self._budget, _SMALL) as lease:
+            await lease.grow(2 * SAMPLE * plan.samples)
+            samples = await trio.to_thread.run_sync(read, limiter=self._reading)
+            self._position += plan.frames
+            head = encode_reply(["audio", start, plan.frames]) + vector_head("s32v", len(samples))
+            await send(head + samples)
 
 
 def _samples(plan: StreamRange, store: Store) -> bytes:

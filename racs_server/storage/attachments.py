@@ -45,18 +45,18 @@ def check_size(size: int) -> None:
         )
 
 
-def dump(name: str, contents: Buffer) -> bytes:
-    """Return the bytes of an attachment's file."""
+def head_of(name: str, contents: Buffer) -> bytes:
+    """Return the bytes of an attachment's file that come before its contents."""
     text = name.encode()
     head = _HEAD.pack(_MAGIC, len(contents), crc32c(contents), len(text)) + text
-    return b"".join((head, crc32c(head).to_bytes(4, "little"), contents))
+    return head + crc32c(head).to_bytes(4, "little")
 
 
 def write(fs: FileSystem, folder: str, name: str, contents: Buffer) -> None:
     """Store an attachment durably, in the place of one of the same name; `OSError` if it fails."""
     inner = f"{folder}/{FOLDER}"
     fs.make_folder(inner)
-    fs.replace(file_name(folder, name), dump(name, contents))
+    fs.replace(file_name(folder, name), head_of(name, contents), contents)
     fs.sync_folder(inner)
     # Even where the inner one was there: whoever made it may have failed before this.
     fs.sync_folder(folder)

@@ -85,7 +85,7 @@ class FileSystem(Protocol):
     def read(self, name: str) -> bytes:
         """Return a whole small file."""
 
-    def replace(self, name: str, contents: bytes) -> None:
+    def replace(self, name: str, *contents: Buffer) -> None:
         """Put a synced new file in the place of `name`; its folder is not synced."""
 
     def rename(self, old: str, new: str) -> None:
@@ -274,14 +274,14 @@ class Disk:
         """Return a whole small file."""
         return (self._root / name).read_bytes()
 
-    def replace(self, name: str, contents: bytes) -> None:
+    def replace(self, name: str, *contents: Buffer) -> None:
         """Put a synced new file in the place of `name`."""
         path = self._root / name
         temporary = path.with_name(path.name + ".new")
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         file = DiskFile(fd)
         try:
-            file.write([contents], 0)
+            file.write(contents, 0)
             file.sync()
         finally:
             file.close()

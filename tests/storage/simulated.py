@@ -361,11 +361,11 @@ class SimulatedDisk:
         self.step("read", name)
         return bytes(self._file(name).data)
 
-    def replace(self, name: str, contents: bytes) -> None:
+    def replace(self, name: str, *contents: Buffer) -> None:
         file = self.open(name + ".new", create=True)
         try:
             file.truncate(0)
-            file.write([contents], 0)
+            file.write(contents, 0)
             file.sync()
         finally:
             file.close()
