@@ -13,7 +13,7 @@ from racs_server.scheme.errors import Place, SchemeError
 from racs_server.scheme.machine import TAIL, Machine, Unwind
 from racs_server.scheme.nodes import gather
 from racs_server.scheme.printer import quoted
-from racs_server.scheme.values import UNBOUND, Cell, Closure, Env, Node, Primitive, Value
+from racs_server.scheme.values import UNBOUND, Cell, Closure, Env, Library, Node, Primitive, Value
 
 _PENDING: Final[Any] = object()
 
@@ -64,9 +64,34 @@ class Site:
             value = self.machine.apply(procedure, arguments)
         except SchemeError as error:
             raise self.blame(procedure, error) from None
+        if value is TAIL and procedure.__class__ is Library and not self.place.source.hidden:
+            return self._finish(procedure)
         if value is TAIL and not self.tail:
             return self.machine.finish(value)
         return value
+
+    def _finish(self, procedure: Library) -> Value:
+        """Wait for a procedure of the prelude, even in tail position, to tell its errors here."""
+        try:
+            return self.machine.finish(TAIL)
+        except Unwind as unwind:
+            unwind.save(self.returned, procedure)
+            raise
+        except SchemeError as error:
+            raise self.blame_library(procedure, error) from None
+
+    def returned(self, _procedure: Library, value: Value) -> Value:
+        """Go on after a procedure of the prelude; the machine finds this on its stack as well."""
+        return value
+
+    def blame_library(self, procedure: Library, error: SchemeError) -> SchemeError:
+        """Tell an error from inside a procedure of the prelude as its own."""
+        if error.place is None or error.place.source.hidden:
+            name = procedure.template.name
+            error.rename(name.lstrip("%"))
+            error.place = self.place
+            error.quotation = "" if name[0] == "%" else quoted(self.place.expression)
+        return error
 
     def blame(self, procedure: Value, error: SchemeError) -> SchemeError:
         """Say in an error who complains, and where."""
@@ -76,6 +101,14 @@ class Site:
             error.place = self.place
             error.quotation = quoted(self.place.expression)
         return error
+
+
+def blame_waiting(stack: Any, error: SchemeError) -> None:
+    """Tell an error as that of the procedure of the prelude that a stack is waiting for."""
+    while stack is not None and (error.place is None or error.place.source.hidden):
+        resume, state, stack = stack
+        if state.__class__ is Library:
+            resume.__self__.blame_library(state, error)
 
 
 def call(site: Site) -> Node:

@@ -13,6 +13,7 @@ from racs_server.scheme.values import (
     CaseLambda,
     Cell,
     Closure,
+    Complex,
     Condition,
     Continuation,
     Pair,
@@ -78,7 +79,7 @@ def _size(item: Any) -> int:
     if isinstance(item, Uniform):
         return OBJECT_BYTES + item.nbytes
     if isinstance(item, Port):
-        return OBJECT_BYTES + 4 * (item.size + len(item.text or ""))
+        return OBJECT_BYTES + 4 * (item.size + len(item.source or ""))
     return OBJECT_BYTES
 
 
@@ -91,6 +92,7 @@ _FIELDS: dict[type, Callable[[Any], Iterable[Value]]] = {
     CaseLambda: lambda item: item.closures,
     Cell: lambda item: (item.value,),
     Closure: lambda item: (item.env,),
+    Complex: lambda item: (item.real, item.imag),
     Condition: lambda item: (item.message, item.irritants),
     Continuation: lambda item: (item.stack, item.winds, item.handlers),
     Fraction: lambda item: (item.numerator, item.denominator),

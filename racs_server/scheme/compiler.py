@@ -57,6 +57,8 @@ class Task(NamedTuple):
 
 
 Steps: TypeAlias = Generator[Task, Node, Node]
+Pieces: TypeAlias = tuple[list[Task], list[tuple[Any, Task]]]
+"""What a definition in a body becomes: what to look at in its place, and names with values."""
 
 
 class Form:
@@ -86,6 +88,14 @@ class Form:
             rest = rest.cdr
         if rest is not NIL:
             raise self.error("ends with a dot")
+
+    @property
+    def globals(self) -> Globals:
+        """The names at top level around the form."""
+        scope = self.scope
+        while isinstance(scope, Scope):
+            scope = scope.outer
+        return scope
 
     def __len__(self) -> int:
         return len(self.items)
@@ -353,8 +363,5 @@ class Compiler:
         return steps
 
 
-Definer: TypeAlias = Callable[[Form], tuple[list[Task], list[tuple[Any, Task]]]]
-
-DEFINING: Final[dict[str, Definer]] = {}
-"""What a definition in a body becomes: tasks to look at in its place, and names with their values.
-The forms' modules fill it."""
+DEFINING: Final[dict[str, Callable[[Form], Pieces]]] = {}
+"""The forms that define names in a body; the forms' modules fill it."""

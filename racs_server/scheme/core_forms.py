@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator
 from typing import Any, Final
 
 from racs_server.scheme import nodes
-from racs_server.scheme.compiler import DEFINING, Form, Steps, Task
-from racs_server.scheme.errors import EvaluationError, FormError, Place
+from racs_server.scheme.compiler import DEFINING, Form, Pieces, Steps, Task
+from racs_server.scheme.errors import EvaluationError, Place
 from racs_server.scheme.printer import quoted
 from racs_server.scheme.scope import (
     Alias,
@@ -21,31 +21,30 @@ from racs_server.scheme.scope import (
     plain,
     resolve,
 )
-from racs_server.scheme.syntax_rules import Macro, check_depth, strip
+from racs_server.scheme.syntax_rules import strip
 from racs_server.scheme.values import (
     NIL,
     UNSPECIFIED,
     Cell,
     Node,
     Pair,
+    Sealed,
     SourcePair,
-    String,
     Symbol,
     Template,
     Value,
-    intern,
 )
 
-CORE: Final[dict[str, Special]] = {}
-_ELLIPSIS = intern("...")
+FORMS: Final[dict[str, Special]] = {}
+"""All special forms, by their names; the modules of forms fill it."""
 
 
 def special(name: str) -> Callable[[Callable[[Form], Any]], Special]:
     """Enter a form in the table of special forms."""
 
     def enter(compile_form: Callable[[Form], Any]) -> Special:
-        CORE[name] = Special(name, compile_form)
-        return CORE[name]
+        FORMS[name] = Special(name, compile_form)
+        return FORMS[name]
 
     return enter
 
@@ -54,7 +53,8 @@ def special(name: str) -> Callable[[Callable[[Form], Any]], Special]:
 def _quote(form: Form) -> Node:
     """``(quote datum)``."""
     form.count(2, 2, "(quote datum)")
-    return nodes.constant(strip(form[1]))
+    datum = form[1]
+    return nodes.constant(datum.value if isinstance(datum, Sealed) else strip(datum))
 
 
 @special("if")
@@ -154,7 +154,7 @@ def _case_lambda(form: Form) -> Steps:
     for clause, offset in zip(form.items[1:], form.offsets[1:], strict=True):
         if not isinstance(clause, Pair):
             raise form.error("has clauses of the form ((parameter ...) body ...)")
-        expression = SourcePair(CORE["lambda"], clause, offset)
+        expression = SourcePair(FORMS["lambda"], clause, offset)
         made.append((yield Task(expression, form.scope, False, offset, form.task.name)))
     return nodes.case_lambda(made)
 
@@ -182,12 +182,12 @@ def _named_let(form: Form) -> Value:
     form.count(4, None, "(let name ((variable value) ...) body ...)")
     names, inits = bindings(form, form[2], form.offsets[2])
     body = form.task.expression.cdr.cdr.cdr
-    loop = form.make(CORE["lambda"], form.make(*names), tail=body)
-    define = form.make(CORE["define"], form[1], loop)
+    loop = form.make(FORMS["lambda"], form.make(*names), tail=body)
+    define = form.make(FORMS["define"], form[1], loop)
     values: Value = NIL
     for value, offset in reversed(inits):
         values = SourcePair(value, values, offset)
-    return form.make(form.make(CORE["let"], NIL, define, form[1]), tail=values)
+    return form.make(form.make(FORMS["let"], NIL, define, form[1]), tail=values)
 
 
 def bindings(
@@ -237,7 +237,7 @@ def definition(form: Form) -> tuple[Identifier, Task]:
         form.count(3, None, "(define (name parameter ...) body ...)")
         name = target.car
         body = form.task.expression.cdr.cdr
-        value = form.make(CORE["lambda"], target.cdr, tail=body)
+        value = form.make(FORMS["lambda"], target.cdr, tail=body)
         offset = form.task.offset
     else:
         form.count(2, 3, "(define name value)")
@@ -262,115 +262,19 @@ def _define(form: Form) -> Steps:
     return nodes.set_global(cell, value, None)
 
 
-def _define_in_body(form: Form) -> tuple[list[Task], list[tuple[Any, Task]]]:
+def _define_in_body(form: Form) -> Pieces:
     name, task = definition(form)
     assert isinstance(form.scope, Scope)
     form.scope.add(name)
     return [], [(name, task)]
 
 
-def _begin_in_body(form: Form) -> tuple[list[Task], list[tuple[Any, Task]]]:
+def _begin_in_body(form: Form) -> Pieces:
     return [form.part(index) for index in range(1, len(form))], []
-
-
-@special("define-syntax")
-def _define_syntax(form: Form) -> Node:
-    """``(define-syntax name (syntax-rules …))``."""
-    form.count(3, 3, "(define-syntax name (syntax-rules ...))")
-    if not isinstance(form.scope, Globals):
-        raise form.error("cannot stand here; definitions are at the beginning of a body")
-    form.scope.forms[plain(form[1])] = transformer(form, form[2], form.scope)
-    return nodes.constant(UNSPECIFIED)
-
-
-def _define_syntax_in_body(form: Form) -> tuple[list[Task], list[tuple[Any, Task]]]:
-    form.count(3, 3, "(define-syntax name (syntax-rules ...))")
-    assert isinstance(form.scope, Scope)
-    form.scope.names[form[1]] = transformer(form, form[2], form.scope)
-    return [], []
 
 
 DEFINING["define"] = _define_in_body
 DEFINING["begin"] = _begin_in_body
-DEFINING["define-syntax"] = _define_syntax_in_body
-
-
-# -- macros
-
-
-def transformer(form: Form, rules: Value, scope: Any) -> Macro | Special:
-    """Return the macro that ``(syntax-rules (literal …) (pattern template) …)`` describes."""
-    items = list(rules) if isinstance(rules, Pair) else []
-    name = items[0] if items else rules
-    meaning = resolve(name, form.scope) if isinstance(name, Symbol | Alias) else None
-    if not items and isinstance(meaning, Macro | Special):
-        return meaning
-    if not isinstance(name, Symbol | Alias) or plain(name).name != "syntax-rules" or len(items) < 2:
-        raise form.error("expected (syntax-rules (literal ...) (pattern template) ...)")
-    ellipsis: Identifier = _ELLIPSIS
-    if isinstance(items[1], Symbol | Alias):
-        ellipsis = items.pop(1)
-    else:
-        ellipsis = _ellipsis_in(items) or ellipsis
-    checked = [_rule(form, rule) for rule in items[2:]]
-    literals = frozenset(items[1]) if isinstance(items[1], Pair) else frozenset()
-    return Macro(ellipsis, literals, checked, scope)
-
-
-def _ellipsis_in(items: list[Value]) -> Identifier | None:
-    """Return the alias of ``...`` if a macro's template wrote these rules."""
-    pending = list(items)
-    while pending:
-        item = pending.pop()
-        if isinstance(item, Alias) and plain(item) is _ELLIPSIS:
-            return item
-        if isinstance(item, Pair):
-            pending += (item.car, item.cdr)
-    return None
-
-
-def _rule(form: Form, rule: Value) -> tuple[Value, Value]:
-    parts = list(rule) if isinstance(rule, Pair) else []
-    if len(parts) != 2 or not isinstance(parts[0], Pair):
-        raise form.error(f"expected a rule (pattern template), got {quoted(strip(rule))}")
-    for part in parts:
-        try:
-            check_depth(part)
-        except FormError as error:
-            raise form.error(error.problem) from None
-    return parts[0], parts[1]
-
-
-@special("let-syntax")
-def _let_syntax(form: Form) -> Steps:
-    """``(let-syntax ((name (syntax-rules …)) …) body)``."""
-    return _local_syntax(form, recursive=False)
-
-
-@special("letrec-syntax")
-def _letrec_syntax(form: Form) -> Steps:
-    """``(letrec-syntax ((name (syntax-rules …)) …) body)``."""
-    return _local_syntax(form, recursive=True)
-
-
-def _local_syntax(form: Form, recursive: bool) -> Steps:
-    form.count(3, None, f"({form.name} ((name (syntax-rules ...)) ...) body ...)")
-    names, rules = bindings(form, form[1], form.offsets[1])
-    scope = Scope(form.scope)
-    for name, (value, _) in zip(names, rules, strict=True):
-        scope.names[name] = transformer(form, value, scope if recursive else form.scope)
-    body = yield from form.compiler.body(form, 2, scope, form.task.tail)
-    return nodes.let([], body)
-
-
-@special("syntax-error")
-def _syntax_error(form: Form) -> Node:
-    """``(syntax-error "message" datum …)``."""
-    message = form[1].text if len(form) > 1 and isinstance(form[1], String) else ""
-    details = " ".join(quoted(strip(item)) for item in form.items[2:])
-    raise form.compiler.error(
-        f"{message} {details}".strip(), form.task.expression, form.task.offset
-    )
 
 
 # -- several values, promises
@@ -393,9 +297,9 @@ def _nest_values(form: Form, clauses: list[Value]) -> Value:
         formals, mapping = _renamed(form, clause)
         renamed.append(form.make(formals, tail=clause.cdr))
         inner += [form.make(name, fresh) for name, fresh in mapping]
-    body = form.make(CORE["let"], form.make(*inner), tail=form.task.expression.cdr.cdr)
+    body = form.make(FORMS["let"], form.make(*inner), tail=form.task.expression.cdr.cdr)
     for clause in reversed(renamed):
-        body = form.make(CORE["let-values"], form.make(clause), body)
+        body = form.make(FORMS["let-values"], form.make(clause), body)
     return body
 
 

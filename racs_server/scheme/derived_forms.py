@@ -7,8 +7,8 @@ use any name for what it likes.
 from collections.abc import Callable
 from typing import Any
 
-from racs_server.scheme.compiler import DEFINING, Form, Task
-from racs_server.scheme.core_forms import CORE, bindings, parameters, special
+from racs_server.scheme.compiler import DEFINING, Form, Pieces
+from racs_server.scheme.core_forms import FORMS, bindings, parameters, special
 from racs_server.scheme.primitives.records import record_procedures
 from racs_server.scheme.printer import quoted
 from racs_server.scheme.scope import Alias, AnyScope, Local, Scope, Special, plain, resolve
@@ -18,15 +18,16 @@ from racs_server.scheme.values import (
     UNSPECIFIED,
     Pair,
     RecordType,
+    SourcePair,
     Symbol,
     Value,
     Vector,
     intern,
 )
 
-_BEGIN, _IF, _LAMBDA, _LET, _OR = (CORE[name] for name in ("begin", "if", "lambda", "let", "or"))
+_BEGIN, _IF, _LAMBDA, _LET, _OR = (FORMS[name] for name in ("begin", "if", "lambda", "let", "or"))
 _DEFINE, _SET, _QUOTE, _DELAY_FORCE = (
-    CORE[name] for name in ("define", "set!", "quote", "delay-force")
+    FORMS[name] for name in ("define", "set!", "quote", "delay-force")
 )
 _TEMPORARY = intern("temporary")
 _PARAMETERIZE = intern("%parameterize")
@@ -59,7 +60,7 @@ def _cond(form: Form) -> Value:
         return UNSPECIFIED
     clause = _clauses(form, 1)[0]
     more = form.task.expression.cdr.cdr
-    others = form.make(CORE["cond"], tail=more)
+    others = form.make(FORMS["cond"], tail=more)
     if _is(clause.car, "else", form.scope):
         if more is not NIL:
             raise form.error("has clauses after else")
@@ -96,7 +97,7 @@ def _case(form: Form) -> Value:
         else:
             data = form.make(_QUOTE, clause.car)
             clauses.append(form.make(form.make(form.builtin("memv"), key, data), tail=body))
-    cond = form.make(CORE["cond"], *clauses)
+    cond = form.make(FORMS["cond"], *clauses)
     return form.make(_LET, form.make(form.make(key, form[1])), cond)
 
 
@@ -133,7 +134,7 @@ def _let_star(form: Form) -> Value:
 def _let_star_values(form: Form) -> Value:
     """``(let*-values ((formals init) …) body)``."""
     form.count(3, None, "(let*-values ((formals value) ...) body ...)")
-    return _nested(form, CORE["let-values"])
+    return _nested(form, FORMS["let-values"])
 
 
 def _nested(form: Form, inner: Special) -> Value:
@@ -151,13 +152,14 @@ def _letrec_star(form: Form) -> Value:
     names, inits = bindings(form, form[1], form.offsets[1])
     parameters(form, form.make(*names))
     defines = [
-        form.make(_DEFINE, name, value) for name, (value, _) in zip(names, inits, strict=True)
+        form.make(_DEFINE, name, tail=SourcePair(value, NIL, offset))
+        for name, (value, offset) in zip(names, inits, strict=True)
     ]
     body = form.make(_LET, NIL, tail=form.task.expression.cdr.cdr)
     return form.make(_LET, NIL, *defines, body)
 
 
-CORE["letrec"] = Special("letrec", _letrec_star.compile)
+FORMS["letrec"] = Special("letrec", _letrec_star.compile)
 
 
 @special("do")
@@ -263,7 +265,7 @@ def _delay(form: Form) -> Value:
 def _cons_stream(form: Form) -> Value:
     """``(cons-stream first rest)``."""
     form.count(3, 3, "(cons-stream first rest)")
-    return form.make(form.builtin("cons"), form[1], form.make(CORE["delay"], form[2]))
+    return form.make(form.builtin("cons"), form[1], form.make(FORMS["delay"], form[2]))
 
 
 @special("parameterize")
@@ -291,7 +293,7 @@ def _guard(form: Form) -> Value:
     last = clauses[-1] if clauses else None
     if not (isinstance(last, Pair) and _is(last.car, "else", form.scope)):
         clauses.append(form.make(_ELSE, form.make(again)))
-    choice = form.make(CORE["cond"], *clauses)
+    choice = form.make(FORMS["cond"], *clauses)
     handler = form.make(_LAMBDA, form.make(form[1].car, again), choice)
     thunk = form.make(_LAMBDA, NIL, tail=form.task.expression.cdr.cdr)
     return form.make(form.builtin("%guard"), handler, thunk)
@@ -321,7 +323,7 @@ def _define_values(form: Form) -> Definitions:
     formals = form.make(*(fresh[name] for name in required), tail=fresh[rest] if rest else NIL)
     sets = [form.make(_SET, name, fresh[name]) for name in names[1:]]
     body = form.make(
-        CORE["let-values"], form.make(form.make(formals, form[2])), *sets, fresh[names[0]]
+        FORMS["let-values"], form.make(form.make(formals, form[2])), *sets, fresh[names[0]]
     )
     later = [(name, UNSPECIFIED) for name in names[1:]]
     return [*later, (names[0], body)]
@@ -364,7 +366,7 @@ def _word(name: Value) -> str:
 
 
 def _defining(name: str, define: Callable[[Form], Definitions]) -> None:
-    def in_body(form: Form) -> tuple[list[Task], list[tuple[Any, Task]]]:
+    def in_body(form: Form) -> Pieces:
         made = []
         for target, value in define(form):
             assert isinstance(form.scope, Scope)
@@ -380,12 +382,9 @@ def _defining(name: str, define: Callable[[Form], Definitions]) -> None:
             _BEGIN, *(form.make(_DEFINE, target, value) for target, value in define(form))
         )
 
-    CORE[name] = Special(name, at_top)
+    FORMS[name] = Special(name, at_top)
     DEFINING[name] = in_body
 
 
 _defining("define-values", _define_values)
 _defining("define-record-type", _define_record_type)
-
-DERIVED = {name: form for name, form in CORE.items() if form.compile.__module__ == __name__}
-"""The forms that are defined here."""

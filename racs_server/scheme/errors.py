@@ -18,13 +18,17 @@ class Source:
         The program.
     name
         What to call it in messages; empty for the one that everybody means.
+    hidden
+        Whether it is nothing to the one who reads the message: errors in it are told as those of
+        whoever called it.
     """
 
-    __slots__ = ("name", "text")
+    __slots__ = ("hidden", "name", "text")
 
-    def __init__(self, text: str, name: str = "") -> None:
+    def __init__(self, text: str, name: str = "", hidden: bool = False) -> None:
         self.text = text
         self.name = name
+        self.hidden = hidden
 
     def line_and_column(self, offset: int) -> tuple[int, int]:
         """Return where a character stands, both counted from 1."""
@@ -80,7 +84,14 @@ class SchemeError(RequestError):
         Where; filled in by whoever knows it first.
     payload
         The object that was raised, where the program itself raised one.
+
+    Attributes
+    ----------
+    kind
+        What a program that handles it can tell it by: ``error``, ``read`` or ``file``.
     """
+
+    kind = "error"
 
     def __init__(self, problem: str, place: Place | None = None, payload: Any = NO_PAYLOAD) -> None:
         super().__init__(problem)
@@ -89,12 +100,18 @@ class SchemeError(RequestError):
         self.payload = payload
         self.quotation = ""
         self.named = False
+        self._unnamed = problem
 
     def name(self, who: str) -> None:
         """Put the name of the procedure that complains before the message, once."""
         if not self.named:
+            self.rename(who)
+
+    def rename(self, who: str) -> None:
+        """Put the name of another procedure before the message, unless it stands for itself."""
+        if not self.named or self.problem != self._unnamed:
             self.named = True
-            self.problem = f"{who}: {self.problem}"
+            self.problem = f"{who}: {self._unnamed}"
 
     def __str__(self) -> str:
         if self.place is None:
@@ -106,6 +123,8 @@ class SchemeError(RequestError):
 class ReadError(SchemeError):
     """The text is not Scheme: a bracket, a string or a number that cannot be."""
 
+    kind = "read"
+
 
 class FormError(SchemeError):
     """A form, such as ``let`` or ``define``, that is not written as its syntax asks."""
@@ -113,6 +132,12 @@ class FormError(SchemeError):
 
 class EvaluationError(SchemeError):
     """The program went wrong while it ran, or raised an object that nobody handled."""
+
+
+class FileError(EvaluationError):
+    """The program wants a file, of which there are none."""
+
+    kind = "file"
 
 
 class WrongTypeError(EvaluationError):

@@ -10,21 +10,28 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from racs_server.scheme import core_forms, derived_forms
+from racs_server.scheme import core_forms, derived_forms, library_forms, macro_forms
+from racs_server.scheme.builder import Datum
+from racs_server.scheme.calls import blame_waiting
 from racs_server.scheme.compiler import Compiler, Task
 from racs_server.scheme.errors import SchemeError, Source
-from racs_server.scheme.machine import Machine
+from racs_server.scheme.graphs import parts_of
+from racs_server.scheme.machine import TAIL, Machine
 from racs_server.scheme.meter import Budgets, Meter
 from racs_server.scheme.primitives import TABLE, Entry
 from racs_server.scheme.printer import TooLongError, written
-from racs_server.scheme.reader import Datum, read
+from racs_server.scheme.reader import read
 from racs_server.scheme.scope import Globals
-from racs_server.scheme.values import UNSPECIFIED, Port, Value, intern
+from racs_server.scheme.values import UNSPECIFIED, Closure, Library, Port, Value, from_list, intern
 
 _PRELUDE = Path(__file__).with_name("prelude.scm")
 
-FORMS = core_forms.CORE | derived_forms.DERIVED
-"""All special forms."""
+_TRANSPARENT = frozenset(("any", "every"))
+"""Procedures of the prelude that call their argument in tail position, so that nothing waits."""
+
+FORMS = core_forms.FORMS
+"""All special forms, from core_forms and from these:"""
+_OTHER_FORMS = (derived_forms, library_forms, macro_forms)
 
 
 class Interpreter:
@@ -43,13 +50,18 @@ class Interpreter:
     ) -> None:
         self._budgets = budgets or Budgets()
         self._meter = Meter(Budgets(), clock)
-        self._machine = Machine(self._meter)
+        self._machine = Machine(self._meter, blame_waiting)
         self._names = Globals()
         for name, form in FORMS.items():
             self._names.forms[intern(name)] = form
         for entry in TABLE.values():
             self._enter(entry)
+        self.define_procedure("eval", self._eval)
+        self.define("%features", from_list(map(intern, library_forms.FEATURES)))
         self._run(_PRELUDE_SOURCE, _prelude())
+        for cell in self._names.cells.values():
+            if cell.value.__class__ is Closure and cell.name not in _TRANSPARENT:
+                cell.value = Library(cell.value.template, cell.value.env)
         self._output: Port = self._names.cell_value(intern("%output"))
         self._names = Globals(self._names)
         self._meter.code = self._layered = 0
@@ -100,7 +112,7 @@ class Interpreter:
     def layer(self) -> None:
         """Leave the names as they are from now on: later programs may only lay others over them."""
         self._layered = self._meter.code
-        self._machine.roots.append(self._names.cells)
+        self._machine.roots.append(self._names.all_cells)
         self._names = Globals(self._names)
 
     def forget(self) -> None:
@@ -120,6 +132,17 @@ class Interpreter:
         """
         self._enter(Entry(name, function))
 
+    def _eval(self, machine: Machine, expression: Value, _environment: Value = None) -> Value:
+        """``(eval expression)``: code is a tree, so one that is a circle ends with the steps."""
+        pending = [expression]
+        while pending:
+            machine.meter.spend(1)
+            pending.extend(parts_of(pending.pop()))
+        compiler = Compiler(machine, self._names, Source("", "eval"))
+        machine.body = compiler.compile(Task(expression, self._names, False, 0))
+        machine.frame = []
+        return TAIL
+
     def _enter(self, entry: Entry) -> None:
         primitive = entry.bind(self._machine)
         self._machine.builtins[entry.name] = primitive
@@ -128,14 +151,14 @@ class Interpreter:
     def _run(self, source: Source, data: list[Datum]) -> Value:
         value: Value = UNSPECIFIED
         compiler = Compiler(self._machine, self._names, source)
-        self._machine.globals = self._names.cells
+        self._machine.globals = self._names.all_cells
         for datum in data:
             node = compiler.compile(Task(datum.value, self._names, False, datum.offset))
             value = self._machine.run(node)
         return value
 
 
-_PRELUDE_SOURCE = Source(_PRELUDE.read_text("utf-8"), "prelude")
+_PRELUDE_SOURCE = Source(_PRELUDE.read_text("utf-8"), "prelude", hidden=True)
 
 
 @cache

@@ -8,10 +8,11 @@ Invariants
 
 import math
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Final
 
-from racs_server.scheme.values import Value
+from racs_server.scheme.values import Complex, Value, rectangular
 
 MAX_EXPONENT: Final = 10_000
 """Of an exact decimal such as ``#e1e400``: larger ones are not converted."""
@@ -76,10 +77,42 @@ def parse_number(word: str, radix: int = 10, max_bits: int = 1 << 20) -> Value:
         word = word[2:]
     if len(prefixed) - len(word) > 4:
         return None
-    number = _real(word, radix, exactness == "e", max_bits)
-    if exactness == "i" and number is not None:
-        return to_float(number)
+
+    def real(part: str) -> Value:
+        number = _real(part, radix, exactness == "e", max_bits)
+        return to_float(number) if exactness == "i" and number is not None else number
+
+    number = real(word)
+    if number is None and word[-1:] in "iI":
+        return _rectangular(word[:-1], radix, real)
+    if number is None and "@" in word:
+        parts = [real(part) for part in word.split("@", 1)]
+        return None if None in parts else polar(*parts)
     return number
+
+
+def _rectangular(word: str, radix: int, real: Callable[[str], Value]) -> Value:
+    """Return ``a+bi`` without its i; the last sign that is no exponent's is before the b."""
+    split = len(word)
+    while True:
+        split = max(word.rfind("+", 0, split), word.rfind("-", 0, split))
+        if split < 0:
+            return None
+        if radix > 10 or split == 0 or word[split - 1] not in "eE":
+            break
+    before, after = word[:split], word[split:]
+    parts = [real(before or "0"), real(after + "1" if after in "+-" else after)]
+    return None if None in parts else rectangular(*parts)
+
+
+def polar(magnitude: Value, angle: Value) -> Value:
+    """Return the number of this magnitude and angle."""
+    if angle.__class__ is int and angle == 0:
+        return magnitude
+    size, turn = to_float(magnitude), to_float(angle)
+    if not math.isfinite(turn):
+        return Complex(math.nan, math.nan)
+    return Complex(size * math.cos(turn), size * math.sin(turn))
 
 
 def _real(word: str, radix: int, exact: bool, max_bits: int) -> Value:
@@ -147,10 +180,15 @@ def number_text(number: Value, radix: int = 10) -> str:
         return f"{above}/{integer_text(number.denominator, radix)}"
     if isinstance(number, int):
         return integer_text(number, radix)
-    if isinstance(number, complex):
-        imaginary = number_text(number.imag)
-        sign = "" if imaginary[0] in "+-" else "+"
-        return f"{number_text(number.real)}{sign}{imaginary}i"
+    if isinstance(number, Complex):
+        real = (
+            ""
+            if number.real.__class__ is int and number.real == 0
+            else number_text(number.real, radix)
+        )
+        imaginary = number_text(number.imag, radix)
+        imaginary = {"1": "+", "-1": "-"}.get(imaginary, imaginary)
+        return f"{real}{'' if imaginary[0] in '+-' else '+'}{imaginary}i"
     if math.isfinite(number):
         return repr(number)
     return "+nan.0" if math.isnan(number) else "+inf.0" if number > 0 else "-inf.0"

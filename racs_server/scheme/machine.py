@@ -84,9 +84,12 @@ class Machine:
     ----------
     meter
         Counts the steps.
+    blame
+        Tells an error as that of whom a stack is waiting for.
     """
 
     __slots__ = (
+        "blame",
         "body",
         "builtins",
         "frame",
@@ -99,11 +102,12 @@ class Machine:
         "winds",
     )
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, blame: Callable[[Any, SchemeError], None]) -> None:
         self.meter = meter
+        self.blame = blame
         self.builtins: dict[str, Primitive] = {}
         self.roots: list[Any] = []
-        self.globals: dict[Any, Any] = {}
+        self.globals: list[Any] = []
         self.reset()
 
     def reset(self) -> None:
@@ -135,10 +139,9 @@ class Machine:
                 for resume, state in reversed(unwind.rest):
                     self.stack = (resume, state, self.stack)
                 then = unwind.then
-            except BudgetError:
-                raise
             except SchemeError as error:
-                if self.handlers is None:
+                self.blame(self.stack, error)
+                if self.handlers is None or isinstance(error, BudgetError):
                     raise
                 then = partial(self._signal, error)
 
@@ -177,7 +180,7 @@ class Machine:
 
     def apply(self, procedure: Value, arguments: list[Value]) -> Value:
         """Call any procedure: return its value, or `TAIL`."""
-        if procedure.__class__ is Closure:
+        if isinstance(procedure, Closure):
             self.body = procedure.body
             self.frame = frame_of(procedure, arguments)
             self.meter.fuel -= 1
@@ -250,7 +253,7 @@ class Machine:
         """Call the innermost handler for an error, which must not return."""
         payload = error.payload
         if payload is NO_PAYLOAD:
-            payload = error.payload = Condition(String(error.problem), NIL)
+            payload = error.payload = Condition(String(error.problem), NIL, error.kind)
         self.push(self._returned, (error, self.handlers[1]))
         return self.call_handler(payload)
 

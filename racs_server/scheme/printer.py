@@ -7,16 +7,19 @@ Invariants
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from fractions import Fraction
+from itertools import islice
 from typing import Final
 
+from racs_server.scheme.graphs import reached_twice
 from racs_server.scheme.literals import CHARACTER_NAMES, number_text, parse_number
 from racs_server.scheme.values import (
     NIL,
     CaseLambda,
     Char,
     Closure,
+    Complex,
     Condition,
     Continuation,
     Foreign,
@@ -36,11 +39,15 @@ from racs_server.scheme.values import (
     Vector,
 )
 
+_BEFORE_LOOKING = 1000
+"""Parts of a text that are made before the printer looks for circles."""
+
 QUOTED: Final = 60
 """Characters of a value that a message quotes."""
 
 _ABBREVIATIONS = {"quote": "'", "quasiquote": "`", "unquote": ",", "unquote-splicing": ",@"}
-_PLAIN_SYMBOL = re.compile(r"""[^\s()\[\]{}"';`,|#][^\s()\[\]{}"';`,|\\]*""")
+_PLAIN_SYMBOL = re.compile(r"""[^\s()\[\]{}"';`,|#\\][^\s()\[\]{}"';`,|\\]*""")
+_NUMBER_WORDS = ("+inf.0", "-inf.0", "+nan.0", "-nan.0")
 _STRING_ESCAPES = {"\a": "\\a", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\\": "\\\\"}
 _CHARACTER_NAMES = {text: name for name, text in CHARACTER_NAMES.items()}
 
@@ -49,7 +56,9 @@ class TooLongError(Exception):
     """The text would be longer than it may be."""
 
 
-def written(value: Value, limit: int | None = None, display: bool = False) -> str:
+def written(
+    value: Value, limit: int | None = None, display: bool = False, shared: bool = False
+) -> str:
     """Return the text of a value.
 
     Parameters
@@ -60,20 +69,36 @@ def written(value: Value, limit: int | None = None, display: bool = False) -> st
         Characters; None: any number.
     display
         Whether strings and characters stand for themselves.
+    shared
+        Whether everything that is reached twice has a label, not only what is within itself.
 
     Raises
     ------
     TooLongError
         It would be longer than the limit; no more than that was made.
     """
-    parts = []
+    if shared:
+        return _joined(_parts(value, display, limit, reached_twice(value, circles=False)), limit)
+    parts = _parts(value, display, limit)
+    text = _joined(islice(parts, _BEFORE_LOOKING), limit)
+    rest = next(parts, None)
+    if rest is None:
+        return text
+    labelled = reached_twice(value, circles=True)
+    if labelled:
+        return _joined(_parts(value, display, limit, labelled), limit)
+    return text + rest + _joined(parts, limit if limit is None else limit - len(text) - len(rest))
+
+
+def _joined(parts: Iterable[str], limit: int | None) -> str:
+    made = []
     size = 0
-    for part in _parts(value, display, limit):
-        parts.append(part)
+    for part in parts:
+        made.append(part)
         size += len(part)
         if limit is not None and size > limit:
             raise TooLongError
-    return "".join(parts)
+    return "".join(made)
 
 
 def quoted(value: Value, limit: int = QUOTED) -> str:
@@ -91,27 +116,37 @@ def quoted(value: Value, limit: int = QUOTED) -> str:
     return "".join(parts)
 
 
-def _parts(value: Value, display: bool, limit: int | None) -> Iterator[str]:
+def _parts(
+    value: Value, display: bool, limit: int | None, labelled: Container[int] = ()
+) -> Iterator[str]:
     """Yield the text in parts; ``stack`` holds what is still to be printed, last first."""
     stack: list[Iterator[Value]] = [iter([value])]
+    labels: dict[int, int] = {}
     while stack:
         item = next(stack[-1], stack)
         if item is stack:
             stack.pop()
-        elif isinstance(item, Pair):
-            mark = _abbreviation(item)
+            continue
+        if id(item) in labelled:
+            if id(item) in labels:
+                yield f"#{labels[id(item)]}#"
+                continue
+            labels[id(item)] = len(labels)
+            yield f"#{labels[id(item)]}="
+        if isinstance(item, Pair):
+            mark = _abbreviation(item) if id(item.cdr) not in labelled else ""
             if mark:
                 yield mark
                 stack.append(iter([item.cdr.car]))
             else:
                 yield "("
-                stack.append(_list_items(item))
+                stack.append(_list_items(item, labelled))
         elif isinstance(item, Vector):
             yield "#("
             stack.append(_spaced(item))
         elif item.__class__ is Uniform:
             yield f"#{item.tag}("
-            stack.append(_spaced(number.item() for number in item.array))
+            stack.append(_spaced(item.numbers()))
         elif isinstance(item, _Literal):
             yield item.text
         else:
@@ -132,10 +167,10 @@ _DOT = _Literal(" . ")
 _CLOSE = _Literal(")")
 
 
-def _list_items(pair: Value) -> Iterator[Value]:
+def _list_items(pair: Value, labelled: Container[int]) -> Iterator[Value]:
     yield pair.car
     pair = pair.cdr
-    while isinstance(pair, Pair):
+    while isinstance(pair, Pair) and id(pair) not in labelled:
         yield _SPACE
         yield pair.car
         pair = pair.cdr
@@ -166,7 +201,7 @@ def _atom(item: Value, display: bool, limit: int | None) -> str:
         return "#t" if item else "#f"
     if isinstance(item, int) and limit is not None and item.bit_length() > 4 * limit + 64:
         raise TooLongError
-    if isinstance(item, int | float | Fraction | complex):
+    if isinstance(item, int | float | Fraction | Complex):
         return number_text(item)
     if isinstance(item, Symbol):
         return item.name if display else symbol_text(item.name)
@@ -210,7 +245,7 @@ def type_name(item: Value) -> str:
 
 _TYPE_NAMES: Final[list[tuple[type | tuple[type, ...], str]]] = [
     (bool, "boolean"),
-    ((int, float, Fraction, complex), "number"),
+    ((int, float, Fraction, Complex), "number"),
     (Symbol, "symbol"),
     (String, "string"),
     (Char, "character"),
@@ -239,7 +274,7 @@ def symbol_text(name: str) -> str:
 
 
 def _is_no_number(name: str) -> bool:
-    if name[-1] in "iI" and any(digit in "0123456789.+-" for digit in name[:-1]):
+    if name.lower().startswith(_NUMBER_WORDS):
         return False
     return len(name) < 400 and parse_number(name.replace("/0", "/1")) is None
 

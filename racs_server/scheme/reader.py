@@ -4,75 +4,36 @@ Invariants
 ----------
 - Whatever the text, the outcome is data, a `ReadError` that points into it, or a `BudgetError`.
 - The parser keeps its own stack: no nesting of the text becomes nesting of Python calls.
+- Every datum that is read is a step, so that reading ends in time like any other work.
 """
 
 import re
-from collections.abc import Callable
-from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
+from typing import cast
 
-import numpy as np
-from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedToken
+from lark import Lark, UnexpectedCharacters, UnexpectedToken
 
-from racs_server.scheme import literals
+from racs_server.scheme.builder import Builder, Datum
 from racs_server.scheme.errors import BudgetError, Place, ReadError, Source
 from racs_server.scheme.literals import LiteralError
-from racs_server.scheme.meter import Budgets, Meter
-from racs_server.scheme.values import (
-    NIL,
-    UNIFORM_TYPES,
-    Char,
-    SourcePair,
-    String,
-    Uniform,
-    Value,
-    Vector,
-    intern,
-)
+from racs_server.scheme.meter import Meter
 
 _GRAMMAR = Path(__file__).with_name("reader.lark")
-_T = TypeVar("_T")
 
 _INERT = re.compile(
     r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|;[^\n]*|#\\.|\|[^|\\]*+(?:\\.[^|\\]*+)*+\||#\|', re.S
 )
 _COMMENT_MARK = re.compile(r"#\||\|#")
 _BYTES_PER_CHARACTER = 40
-_MAX_BITS = Budgets().integer * 8
 _NOT_LINE_END = re.compile(r"[^\n]")
-_ABBREVIATIONS = {
-    "'": intern("quote"),
-    "`": intern("quasiquote"),
-    ",": intern("unquote"),
-    ",@": intern("unquote-splicing"),
-}
-
-
-class Datum(NamedTuple):
-    """One datum of a text.
-
-    Parameters
-    ----------
-    value
-        What it is.
-    offset
-        Where it begins.
-    depth
-        How many brackets or quotes are within each other in it.
-    """
-
-    value: Value
-    offset: int
-    depth: int = 0
 
 
 class UnfinishedError(ReadError):
     """The text ends too early; with more of it, it could be Scheme."""
 
 
-def read(source: Source, meter: Meter | None = None) -> list[Datum]:
+def read(source: Source, meter: Meter | None = None, program: bool = True) -> list[Datum]:
     """Return all the data of a text.
 
     Parameters
@@ -81,6 +42,8 @@ def read(source: Source, meter: Meter | None = None) -> list[Datum]:
         The text.
     meter
         Counts what the data take, and bounds the length and the nesting of the text.
+    program
+        Whether labels may be referred to in quoted data only, which are `Sealed` then.
 
     Raises
     ------
@@ -91,10 +54,12 @@ def read(source: Source, meter: Meter | None = None) -> list[Datum]:
     """
     meter = meter or Meter()
     _check_length(len(source.text), meter)
+    parser, builder = _parser()
+    builder.begin(meter, program)
     try:
-        data = cast("list[Datum]", _lark().parse(_without_nested_comments(source)))
-    except _BadWordError as bad:
-        raise ReadError(str(bad), Place(source, bad.offset)) from None
+        data = cast("list[Datum]", parser.parse(_without_nested_comments(source)))
+    except LiteralError as bad:
+        raise ReadError(str(bad), Place(source, builder.offset)) from None
     except UnexpectedCharacters as unexpected:
         raise _stray(source, cast("int", unexpected.pos_in_stream)) from None
     except UnexpectedToken as unexpected:
@@ -103,14 +68,43 @@ def read(source: Source, meter: Meter | None = None) -> list[Datum]:
                 "the text ends before all brackets are closed", Place(source, len(source.text))
             ) from None
         raise _stray(source, cast("int", unexpected.token.start_pos)) from None
-    for datum in data:
-        if datum.depth > meter.budgets.nesting:
-            raise BudgetError(
-                "nesting",
-                f"over the budget of nesting: {datum.depth} levels of brackets at line "
-                f"{source.line_and_column(datum.offset)[0]}, {meter.budgets.nesting} allowed",
-            )
     return data
+
+
+def read_first(text: str, start: int, meter: Meter) -> tuple[Datum | None, int]:
+    """Return the first datum of the rest of a text, or None, and where it ends.
+
+    Raises
+    ------
+    ReadError
+        What comes first is no datum.
+    """
+    rest = Source(text[start:])
+    meter.spend(len(rest.text) >> 8)
+    end = _end_of_first(_without_nested_comments(rest), meter)
+    data = read(Source(rest.text[:end]), meter, program=False)
+    return (data[0] if data else None), start + end
+
+
+def _end_of_first(text: str, meter: Meter) -> int:
+    """Return where the first datum ends, by its brackets alone; the end if it is too deep."""
+    depth, wanted = 0, 1
+    try:
+        for token in _parser()[0].lex(text):
+            meter.spend(1)
+            if token.type in _PREFIXES:
+                wanted += token.type == "SKIP"
+                continue
+            if token.type in _OPENING:
+                depth += 1
+            elif token.type == "RPAR":
+                depth -= 1
+            wanted -= depth <= 0
+            if wanted == 0 or depth > meter.budgets.nesting:
+                return cast("int", token.end_pos)
+    except UnexpectedCharacters:
+        pass
+    return len(text)
 
 
 def _check_length(length: int, meter: Meter) -> None:
@@ -170,151 +164,13 @@ def _stray(source: Source, offset: int) -> ReadError:
     return ReadError(f"{word!r} cannot stand here", place)
 
 
-class _BadWordError(Exception):
-    """Carries a word's error out of the parser, with its place."""
-
-    def __init__(self, problem: str, offset: int) -> None:
-        super().__init__(problem)
-        self.offset = offset
-
-
-_Children: TypeAlias = list[Any]
-_complex = complex
-
-
-class _Builder(Transformer[Token, list[Datum]]):
-    """What each rule and each word of the grammar becomes, called by the parser as it goes."""
-
-    def text(self, items: _Children) -> _Children:
-        return [item for item in items if item is not None]
-
-    def skipped(self, _items: _Children) -> None:
-        return None
-
-    def list(self, items: _Children) -> Datum:
-        opening = cast("Token", items[0])
-        data = [item for item in items[1:] if item is not None]
-        tail: Value = NIL
-        depth = max([item.depth for item in data if isinstance(item, Datum)], default=0)
-        if len(data) >= 2 and isinstance(data[-2], Token):
-            tail = data.pop().value
-            data.pop()
-        if any(isinstance(item, Token) for item in data) or (tail is not NIL and not data):
-            raise _BadWordError(
-                "a dot stands between data and exactly one last datum", _at(opening)
-            )
-        for item in reversed(data):
-            tail = SourcePair(item.value, tail, item.offset)
-        return Datum(tail, _at(opening), depth + 1)
-
-    def vector(self, items: _Children) -> Datum:
-        data = [item for item in items[1:] if item is not None]
-        depth = max([item.depth for item in data], default=0)
-        return Datum(Vector(item.value for item in data), _at(items[0]), depth + 1)
-
-    def uniform(self, items: _Children) -> Datum:
-        opening = cast("Token", items[0])
-        tag = opening[1:-1].lower().removeprefix("v")
-        elements = [item.value for item in items[1:] if item is not None]
-        return Datum(Uniform(tag, _word(uniform_array, tag, elements, opening)), _at(opening), 1)
-
-    def abbreviation(self, items: _Children) -> Datum:
-        mark = cast("Token", items[0])
-        datum = cast("Datum", items[-1])
-        rest = SourcePair(datum.value, NIL, datum.offset)
-        whole = SourcePair(_ABBREVIATIONS[mark], rest, _at(mark))
-        return Datum(whole, _at(mark), datum.depth + 1)
-
-    def number(self, items: _Children) -> Datum:
-        word = items[0]
-        if len(word) < 16 and word.isdecimal():
-            return Datum(int(word), _at(word))
-        return Datum(_word(_number, str(word), word), _at(word))
-
-    radix = number
-
-    def complex(self, items: _Children) -> Datum:
-        word = str(items[0][:-1]).lower()
-        split = max(
-            index
-            for index, sign in enumerate(word)
-            if sign in "+-" and word[index - 1 : index] != "e"
-        )
-        imaginary = word[split:] if word[split:] not in "+-" else word[split:] + "1"
-        return Datum(
-            _complex(
-                _word(_number, word[:split] or "0", items[0]), _word(_number, imaginary, items[0])
-            ),
-            _at(items[0]),
-        )
-
-    def symbol(self, items: _Children) -> Datum:
-        return Datum(intern(str(items[0])), _at(items[0]))
-
-    def bar_symbol(self, items: _Children) -> Datum:
-        word = items[0]
-        return Datum(intern(_word(literals.unescape, word[1:-1], word)), _at(word))
-
-    def string(self, items: _Children) -> Datum:
-        word = items[0]
-        return Datum(String(_word(literals.unescape, word[1:-1], word)), _at(word))
-
-    def character(self, items: _Children) -> Datum:
-        return Datum(Char(_word(literals.character, str(items[0]), items[0])), _at(items[0]))
-
-    def boolean(self, items: _Children) -> Datum:
-        return Datum(items[0][1] in "tT", _at(items[0]))
-
-
-def _number(word: str) -> Value:
-    number = literals.parse_number(word, max_bits=_MAX_BITS)
-    if number is None:
-        raise LiteralError(f"{word[:40]} is no number")
-    return number
-
-
-def uniform_array(tag: str, elements: list[Value]) -> np.ndarray[Any, np.dtype[Any]]:
-    """Return numbers as an array of a uniform vector's type.
-
-    Raises
-    ------
-    LiteralError
-        One of them is none, or does not fit.
-    """
-    dtype = UNIFORM_TYPES[tag]
-    if dtype.kind in "iu":
-        low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
-        for element in elements:
-            if element.__class__ is not int or not low <= element <= high:
-                raise LiteralError(f"an element of #{tag} is an integer from {low} to {high}")
-        return np.array(elements, dtype)
-    kinds = (int, float, Fraction) if dtype.kind == "f" else (int, float, Fraction, complex)
-    for element in elements:
-        if not isinstance(element, kinds) or isinstance(element, bool):
-            raise LiteralError(f"an element of #{tag} is a number")
-    plain = [item if isinstance(item, complex) else literals.to_float(item) for item in elements]
-    with np.errstate(over="ignore"):
-        return np.array(plain, dtype)
-
-
-def _word(convert: Callable[..., _T], *arguments: Any) -> _T:
-    """Convert; the last argument is the word whose place an error names."""
-    try:
-        return convert(*arguments[:-1])
-    except LiteralError as error:
-        raise _BadWordError(str(error), _at(arguments[-1])) from None
-
-
-def _at(token: Token) -> int:
-    return cast("int", token.start_pos)
+_PREFIXES = {"QUOTE", "LABEL", "DIRECTIVE", "SKIP"}
+_OPENING = {"OPEN", "VECTOR", "UNIFORM"}
 
 
 @cache
-def _lark() -> Lark:
-    return Lark(
-        _GRAMMAR.read_text("utf-8"),
-        start="text",
-        parser="lalr",
-        lexer="basic",
-        transformer=_Builder(),
-    )
+def _parser() -> tuple[Lark, Builder]:
+    """Return the parser, which reads one text at a time, and what it builds data with."""
+    builder = Builder()
+    grammar = _GRAMMAR.read_text("utf-8")
+    return Lark(grammar, start="text", parser="lalr", lexer="basic", transformer=builder), builder

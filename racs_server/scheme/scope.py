@@ -102,15 +102,46 @@ class Globals:
     ----------
     below
         Where to look for what is not defined here.
+
+    Attributes
+    ----------
+    all_cells
+        Its variables, and those of the libraries that were defined here.
     """
 
-    __slots__ = ("below", "cells", "forms", "level")
+    __slots__ = ("all_cells", "below", "cells", "forms", "level", "libraries")
 
     def __init__(self, below: "Globals | None" = None) -> None:
         self.below = below
         self.level = 0
         self.cells: dict[Symbol, Cell] = {}
         self.forms: dict[Symbol, Any] = {}
+        self.libraries: dict[tuple[Any, ...], dict[Symbol, Any]] = {}
+        self.all_cells = [self.cells]
+
+    def inside(self) -> "Globals":
+        """Return the names inside a library that is defined here: these, and its own."""
+        names = Globals(self)
+        names.all_cells = self.all_cells
+        self.all_cells.append(names.cells)
+        return names
+
+    def library(self, name: tuple[Any, ...]) -> dict[Symbol, Any] | None:
+        """Return the names of a library with their meanings, or None if there is no such one."""
+        layer: Globals | None = self
+        while layer is not None:
+            if name in layer.libraries:
+                return layer.libraries[name]
+            layer = layer.below
+        return None
+
+    def bind(self, name: Symbol, meaning: Any) -> None:
+        """Give a name the meaning of another: a variable, a special form or a macro."""
+        if isinstance(meaning, Cell):
+            self.forms.pop(name, None)
+            self.cells[name] = meaning
+        else:
+            self.forms[name] = meaning
 
     def define(self, name: str, value: Value) -> None:
         """Bind a name to a value."""

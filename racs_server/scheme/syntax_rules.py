@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
 from racs_server.scheme.errors import FormError
+from racs_server.scheme.graphs import everything, parts_of
 from racs_server.scheme.meter import PAIR_BYTES, Meter
 from racs_server.scheme.scope import Alias, AnyScope, Identifier, Local, plain, resolve
 from racs_server.scheme.values import (
@@ -39,7 +40,7 @@ class Macro:
     Parameters
     ----------
     ellipsis
-        The name that stands for repetition.
+        The name that stands for repetition; None if it is among the literals.
     literals
         The names that match only themselves.
     rules
@@ -52,7 +53,7 @@ class Macro:
 
     def __init__(
         self,
-        ellipsis: Identifier,
+        ellipsis: Identifier | None,
         literals: frozenset[Identifier],
         rules: list[tuple[Value, Value]],
         scope: AnyScope,
@@ -65,9 +66,9 @@ class Macro:
 
 def check_depth(value: Value) -> None:
     """Refuse a pattern or a template that is nested too deep."""
-    level = [value]
+    level = {id(value): value}
     for _ in range(MAX_DEPTH):
-        level = [part for item in level for part in _elements(item)]
+        level = {id(part): part for item in level.values() for part in _elements(item)}
         if not level:
             return
     raise FormError(f"a pattern or template is nested deeper than {MAX_DEPTH} levels")
@@ -114,10 +115,11 @@ class _Matcher:
         self.meter = meter
 
     def match(self, pattern: Value, form: Value, bindings: Bindings) -> bool:
+        ellipsis = self.macro.ellipsis
         while isinstance(pattern, Pair):
             self.meter.spend(1)
             rest = pattern.cdr
-            if isinstance(rest, Pair) and rest.car is self.macro.ellipsis:
+            if isinstance(rest, Pair) and rest.car is ellipsis:
                 found = self._repeat(pattern.car, rest.cdr, form, bindings)
                 if found is None:
                     return False
@@ -156,7 +158,7 @@ class _Matcher:
         while isinstance(form, Pair):
             items.append(form)
             form = form.cdr
-        self.meter.spend(len(items))
+            self.meter.spend(1)
         count = len(items) - sum(1 for _ in _elements(after))
         if count < 0:
             return None
@@ -182,22 +184,14 @@ class _Repeated:
 
 def pattern_names(pattern: Value, macro: Macro) -> list[Identifier]:
     """Return the names that a pattern binds."""
-    names: list[Identifier] = []
-    pending = [pattern]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, Pair):
-            pending += (item.car, item.cdr)
-        elif isinstance(item, Vector):
-            pending += item
-        elif (
-            isinstance(item, Symbol | Alias)
-            and item is not macro.ellipsis
-            and item not in macro.literals
-            and plain(item) is not _UNDERSCORE
-        ):
-            names.append(item)
-    return names
+    return [
+        item
+        for item in everything(pattern)
+        if isinstance(item, Symbol | Alias)
+        and item is not macro.ellipsis
+        and item not in macro.literals
+        and plain(item) is not _UNDERSCORE
+    ]
 
 
 def _same_datum(pattern: Value, form: Value) -> bool:
@@ -216,7 +210,7 @@ class _Writer:
         self.offset = offset
         self.meter = meter
         self.aliases: dict[Identifier, Alias] = {}
-        self.ellipsis: Identifier | None = macro.ellipsis
+        self.ellipsis = macro.ellipsis
 
     def write(self, template: Value, bindings: Bindings) -> Value:
         if isinstance(template, Symbol | Alias):
@@ -291,13 +285,13 @@ class _Writer:
 
 def strip(value: Value) -> Value:
     """Return a datum with the names that macros inserted as the symbols that were written."""
-    if not _has_alias(value):
+    if not any(isinstance(item, Alias) for item in everything(value)):
         return value
     done: dict[int, Value] = {}
     pending = [value]
     while pending:
         item = pending[-1]
-        parts = _direct_parts(item)
+        parts = parts_of(item)
         waiting = [part for part in parts if id(part) not in done]
         if waiting:
             pending += waiting
@@ -312,19 +306,3 @@ def strip(value: Value) -> Value:
         else:
             done[id(item)] = item
     return done[id(value)]
-
-
-def _has_alias(value: Value) -> bool:
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, Alias):
-            return True
-        pending.extend(_direct_parts(item))
-    return False
-
-
-def _direct_parts(item: Value) -> tuple[Value, ...]:
-    if isinstance(item, Pair):
-        return (item.car, item.cdr)
-    return tuple(item) if isinstance(item, Vector) else ()

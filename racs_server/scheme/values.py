@@ -101,6 +101,25 @@ def from_list(items: Iterable[Value], tail: Value = NIL) -> Value:
     return result
 
 
+class Complex:
+    """A number that is not real; both parts are exact, or both are floats."""
+
+    __slots__ = ("imag", "real")
+
+    def __init__(self, real: Value, imag: Value) -> None:
+        self.real = real
+        self.imag = imag
+
+
+def rectangular(real: Value, imag: Value) -> Value:
+    """Return the number with these parts, which is real if its imaginary part is exactly 0."""
+    if imag.__class__ is int and imag == 0:
+        return real
+    if real.__class__ is float or imag.__class__ is float:
+        return Complex(float(real), float(imag))
+    return Complex(real, imag)
+
+
 class Char:
     """A character."""
 
@@ -146,6 +165,21 @@ class Uniform:
     def nbytes(self) -> int:
         """How much memory the numbers take."""
         return int(self.array.nbytes)
+
+    def numbers(self, start: int = 0, stop: int | None = None) -> Iterator[Value]:
+        """Iterate over the numbers of a part as Scheme has them."""
+        for number in self.array[start:stop]:
+            item = number.item()
+            yield Complex(item.real, item.imag) if isinstance(item, complex) else item
+
+
+class Sealed:
+    """A quoted datum that refers to itself, before it is evaluated: code is always a tree."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
 
 
 class Foreign:
@@ -237,15 +271,25 @@ class Record:
 
 
 class Port:
-    """A string port: what is still to be read, or what has been written."""
+    """A port in memory: what is still to be read, or what has been written.
 
-    __slots__ = ("parts", "position", "size", "text")
+    Parameters
+    ----------
+    kind
+        Of what it is: ``str`` or ``bytes``.
+    source
+        What can be read from it; None if it is written to.
+    """
 
-    def __init__(self, text: str | None) -> None:
-        self.text = text
+    __slots__ = ("kind", "open", "parts", "position", "size", "source")
+
+    def __init__(self, kind: type[str] | type[bytes], source: Any) -> None:
+        self.kind = kind
+        self.source = source
         self.position = 0
-        self.parts: list[str] = []
+        self.parts: list[Any] = []
         self.size = 0
+        self.open = True
 
 
 class Primitive:
@@ -324,6 +368,12 @@ class Closure:
         self.body = template.body
         self.arity = -1 if template.rest else template.required
         self.env = env
+
+
+class Library(Closure):
+    """A procedure of the prelude, whose errors are told as its own, where it was called."""
+
+    __slots__ = ()
 
 
 class CaseLambda:

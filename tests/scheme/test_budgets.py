@@ -14,12 +14,24 @@ HOSTILE = [
     ("steps", "(do () (#f) 1)"),
     ("steps", "(call/cc (lambda (k) (define (f) (call/cc (lambda (j) (f)))) (f)))"),
     ("steps", "(let ((l (list 1))) (set-cdr! l l) (length l))"),
-    ("steps", "(let ((l (list 1)) (m (list 1))) (set-cdr! l l) (set-cdr! m m) (equal? l m))"),
+    ("steps", "(let ((q (list 'quote 1))) (set-cdr! (cdr q) q) (eval q))"),
+    ("memory", "(let ((l (list 1))) (set-cdr! l l) (list-copy l))"),
+    ("memory", "(let ((l (list 1))) (set-cdr! l l) (append! l '(1)))"),
+    ("memory", "(let ((l (list 1))) (set-cdr! l l) (apply + l))"),
+    ("memory", "(let ((l (list 1))) (set-cdr! l l) (reverse l))"),
+    ("steps", "(let ((l (list 1))) (set-cdr! l l) (map + l l))"),
     ("steps", "(let ((l (list 1))) (set-cdr! l l) (for-each 1+ l))"),
     ("memory", "(define-syntax m (syntax-rules () ((_ x) (m x)))) (m 1)"),
     ("steps", "(define (f) (guard (e (#t (f))) (raise 'x))) (f)"),
     ("memory", "(define-syntax m (syntax-rules () ((_ x ...) (m x ... x ...)))) (m 1 2)"),
+    ("memory", "(define-syntax m (syntax-rules () ((_ () x) x) ((_ (a . b) x) (m b (+ x x)))))"
+               " (m (" + "1 " * 50 + ") 1)"),
+    ("memory", "(define-syntax m (syntax-rules () ((_ (x ...)) (m ((x x x) ...))))) (m (1))"),
     ("memory", "(define (f n) (+ 1 (f n))) (f 1)"),
+    ("memory", "(define (f) (call/cc (lambda (k) (cons k (f))))) (f)"),
+    ("memory", "(let loop ((l '())) (loop (call/cc (lambda (k) (cons k l)))))"),
+    ("memory", "(define-library (a) (export f) (begin (define l '())"
+               " (define (f) (set! l (cons 1 l)) (f)))) (import (a)) (f)"),
     ("memory", "(let loop ((l '())) (loop (cons 1 l)))"),
     ("memory", "(let loop ((l '())) (loop (list l l l)))"),
     ("memory", "(let loop ((k 0)) (loop (lambda () k)))"),
@@ -42,10 +54,17 @@ HOSTILE = [
     ("integer", "(arithmetic-shift 1 10000000000)"),
     ("integer", "(exact (expt 10.0 1)) (expt 1/2 (expt 10 10))"),
     ("integer", "(apply * (map (lambda (x) (expt 2 60000)) (iota 10)))"),
+    ("integer", "(let loop ((x 1/3)) (loop (+ x (/ 1 (* x x)))))"),
+    ("integer", "(let loop ((x 1+2i)) (loop (* x x)))"),
+    ("integer", "(expt 1+i (expt 10 10))"),
     ("integer", '(string->number (make-string 100000 #\\9))'),
     ("output", "(let loop () (display 123456789) (loop))"),
-    ("output", "(let ((l (list 1))) (set-cdr! l l) (write l))"),
+    ("output", "(let loop ((l '(1))) (write l) (loop (list l l)))"),
+    ("output", "(let ((p (open-output-bytevector))) (let loop () (write-u8 1 p) (loop)))"),
     ("nesting", "(" * 2000 + ")" * 2000),
+    ("nesting", "(" * 150_000),
+    ("nesting", "'" * 150_000),
+    ("nesting", "(read (open-input-string (make-string 1000000 #\\()))"),
     ("source", "1 " * 600_000),
 ]  # fmt: skip
 
@@ -57,6 +76,7 @@ def small() -> Interpreter:
 
 @pytest.mark.parametrize(("budget", "source"), HOSTILE, ids=lambda text: text[:40])
 def test_hostile_program(small: Interpreter, budget: str, source: str) -> None:
+    small.forget()
     with pytest.raises(BudgetError, match=f"over the budget of {budget}") as caught:
         small.evaluate(source)
     assert caught.value.budget == budget
@@ -68,6 +88,12 @@ def test_time_is_looked_at() -> None:
     interpreter = Interpreter(Budgets(seconds=50), clock=lambda: float(next(ticks)))
     with pytest.raises(BudgetError, match="more than 50 seconds"):
         interpreter.evaluate("(let loop () (loop))")
+
+
+def test_reading_is_counted() -> None:
+    interpreter = Interpreter(Budgets(steps=1000))
+    with pytest.raises(BudgetError, match="more than 1000 steps"):
+        interpreter.evaluate("1 " * 2000)
 
 
 def test_a_value_that_prints_too_long(small: Interpreter) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from racs_server.scheme import Interpreter, SchemeError
 from tests.scheme.conftest import Run
 
 HERE = Path(__file__).parent
@@ -23,3 +24,11 @@ def test_form(run: Run, source: str, expected: str) -> None:
 @pytest.mark.parametrize(("source", "expected"), rows("procedures.txt"))
 def test_procedure(run: Run, source: str, expected: str) -> None:
     assert run(source) == expected
+
+
+@pytest.mark.parametrize(("source", "expected"), rows("errors.txt"))
+def test_mistake(shared: Interpreter, source: str, expected: str) -> None:
+    shared.forget()
+    with pytest.raises(SchemeError) as caught:
+        shared.evaluate(source.replace("\\n", "\n"))
+    assert str(caught.value).replace("\n  at", " @") == expected

@@ -3,6 +3,7 @@
 Most of these work on the machine's stack: what they push is done with the value that comes next.
 """
 
+import time
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
@@ -170,9 +171,14 @@ def _irritants(error_object: Value) -> Value:
     return _condition(error_object).irritants
 
 
-@procedure("read-error?", "file-error?")
-def _is_other_error(_value: Value) -> bool:
-    return False
+@procedure("read-error?")
+def _is_read_error(value: Value) -> bool:
+    return isinstance(value, Condition) and value.kind == "read"
+
+
+@procedure("file-error?")
+def _is_file_error(value: Value) -> bool:
+    return isinstance(value, Condition) and value.kind == "file"
 
 
 # -- promises and parameters
@@ -239,3 +245,21 @@ def _swap(parameter: Value, value: Value) -> Value:
 @procedure("type-name")
 def _type_name(value: Value) -> String:
     return String(type_name(value))
+
+
+# -- time
+
+
+@procedure("current-second")
+def _current_second() -> float:
+    return time.time()
+
+
+@procedure("current-jiffy")
+def _current_jiffy() -> int:
+    return time.monotonic_ns() // 1000
+
+
+@procedure("jiffies-per-second")
+def _jiffies_per_second() -> int:
+    return 1_000_000

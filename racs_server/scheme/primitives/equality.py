@@ -13,6 +13,7 @@ from racs_server.scheme.values import (
     EOF,
     UNSPECIFIED,
     Char,
+    Complex,
     Pair,
     String,
     Symbol,
@@ -21,7 +22,10 @@ from racs_server.scheme.values import (
     Vector,
 )
 
-_NUMBERS = frozenset((int, float, Fraction, complex))
+_NUMBERS = frozenset((int, float, Fraction))
+_BEFORE_LOOKING = 10_000
+"""Pairs that `equal` compares before it begins to look for circles."""
+_SEEN_BYTES = 200
 
 
 @procedure("eqv?", "eq?")
@@ -38,21 +42,23 @@ def eqv(a: Value, b: Value) -> bool:
         return bool(a == b) or (kind is float and a != a and b != b)
     if kind is Char or kind is String:
         return bool(a.text == b.text) and (kind is Char or not a.text)
+    if kind is Complex:
+        return eqv(a.real, b.real) and eqv(a.imag, b.imag)
     return False
 
 
 @procedure("equal?")
 def equal(meter: Meter, a: Value, b: Value) -> bool:
-    """Return whether two values have the same structure and the same elements."""
+    """Return whether two values have the same structure and the same elements.
+
+    Two circles are the same if nothing tells them apart: a pair of places that is compared again
+    while it is being compared says nothing new.
+    """
     pending = [(a, b)]
+    places = _Places(meter)
     while pending:
         a, b = pending.pop()
-        while isinstance(a, Pair) and isinstance(b, Pair):
-            if a is b:
-                break
-            meter.fuel -= 1
-            if meter.fuel < 0:
-                meter.refuel()
+        while isinstance(a, Pair) and isinstance(b, Pair) and places.are_new(a, b, 1):
             if isinstance(a.car, Pair | Vector):
                 pending.append((a.cdr, b.cdr))
                 a, b = a.car, b.car
@@ -60,14 +66,39 @@ def equal(meter: Meter, a: Value, b: Value) -> bool:
                 return False
             else:
                 a, b = a.cdr, b.cdr
+        if isinstance(a, Pair) and isinstance(b, Pair):
+            continue
         if isinstance(a, Vector) and isinstance(b, Vector):
-            meter.spend(len(a))
             if len(a) != len(b):
                 return False
-            pending.extend(zip(a, b, strict=True))
+            if places.are_new(a, b, len(a)):
+                pending.extend(zip(a, b, strict=True))
         elif not _same(a, b):
             return False
     return True
+
+
+class _Places:
+    """Where `equal` has been: looked at after many steps only, which few comparisons take."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.meter = meter
+        self.left = _BEFORE_LOOKING
+        self.seen: set[tuple[int, int]] = set()
+
+    def are_new(self, a: Value, b: Value, steps: int) -> bool:
+        """Return whether comparing two pairs or vectors can tell anything new."""
+        if a is b:
+            return False
+        self.meter.spend(steps)
+        self.left -= 1
+        if self.left > 0:
+            return True
+        if (id(a), id(b)) in self.seen:
+            return False
+        self.meter.charge(_SEEN_BYTES)
+        self.seen.add((id(a), id(b)))
+        return True
 
 
 def _same(a: Value, b: Value) -> bool:

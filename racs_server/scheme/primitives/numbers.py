@@ -1,4 +1,4 @@
-"""Numbers: arithmetic, comparisons, kinds and rounding, and their text.
+"""Numbers: arithmetic, comparisons, and their text.
 
 Invariants
 ----------
@@ -10,22 +10,30 @@ import math
 import operator
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from racs_server.scheme.errors import EvaluationError
 from racs_server.scheme.literals import LiteralError, number_text, parse_number, simplest, to_float
 from racs_server.scheme.meter import Meter
 from racs_server.scheme.primitives.table import procedure, text, wrong
-from racs_server.scheme.values import String, Value
+from racs_server.scheme.values import Complex, String, Value, rectangular
 
-_KINDS = frozenset((int, float, Fraction))
+REALS: Final = frozenset((int, float, Fraction))
+_NUMBERS = REALS | {Complex}
 _SMALL = 1 << 62
 
 
 def number(value: Value) -> Any:
-    """Return a real number, which it must be."""
-    if value.__class__ not in _KINDS:
+    """Return a number, which it must be."""
+    if value.__class__ not in _NUMBERS:
         raise wrong("a number", value)
+    return value
+
+
+def real(value: Value) -> Any:
+    """Return a real number, which it must be."""
+    if value.__class__ not in REALS:
+        raise wrong("a real number" if value.__class__ is Complex else "a number", value)
     return value
 
 
@@ -33,6 +41,8 @@ def bits(value: Value) -> int:
     """Return how many bits an exact number has."""
     if value.__class__ is Fraction:
         return int(value.numerator.bit_length() + value.denominator.bit_length())
+    if value.__class__ is Complex:
+        return bits(value.real) + bits(value.imag)
     return int(value.bit_length()) if value.__class__ is int else 0
 
 
@@ -58,6 +68,8 @@ def _rational(meter: Meter, value: Fraction) -> Fraction:
 def operate(meter: Meter, function: Callable[[Any, Any], Any], a: Value, b: Value) -> Value:
     """Return what an operation makes of two numbers."""
     a, b = number(a), number(b)
+    if a.__class__ is Complex or b.__class__ is Complex:
+        return _COMPLEX[function](meter, a, b)
     if a.__class__ is float or b.__class__ is float:
         return function(to_float(a), to_float(b))
     size = bits(a) + bits(b)
@@ -78,7 +90,8 @@ def _add(meter: Meter, *numbers: Value) -> Value:
 
 
 @procedure("*")
-def _multiply(meter: Meter, *numbers: Value) -> Value:
+def multiply(meter: Meter, *numbers: Value) -> Value:
+    """Return the product of numbers."""
     product: Value = 1
     for item in numbers:
         product = operate(meter, operator.mul, product, item)
@@ -88,14 +101,15 @@ def _multiply(meter: Meter, *numbers: Value) -> Value:
 @procedure("-")
 def _subtract(meter: Meter, first: Value, *others: Value) -> Value:
     if not others:
-        return made(meter, -number(first))
+        return operate(meter, operator.sub, 0, first) if first != 0 else -real(first)
     for item in others:
         first = operate(meter, operator.sub, first, item)
     return first
 
 
 @procedure("/")
-def _divide(meter: Meter, first: Value, *others: Value) -> Value:
+def divide(meter: Meter, first: Value, *others: Value) -> Value:
+    """Return a number divided by others, or its inverse."""
     if not others:
         return operate(meter, _quotient, 1, first)
     for item in others:
@@ -117,12 +131,69 @@ def _quotient(a: Any, b: Any) -> Value:
     return simplest(Fraction(a) / b)
 
 
+# -- the same for numbers that are not real; a real one is its own real part
+
+
+def _sum(meter: Meter, a: Any, b: Any) -> Value:
+    return rectangular(
+        operate(meter, operator.add, a.real, b.real), operate(meter, operator.add, a.imag, b.imag)
+    )
+
+
+def _difference(meter: Meter, a: Any, b: Any) -> Value:
+    return rectangular(
+        operate(meter, operator.sub, a.real, b.real), operate(meter, operator.sub, a.imag, b.imag)
+    )
+
+
+def _product(meter: Meter, a: Any, b: Any) -> Value:
+    def times(x: Value, y: Value) -> Value:
+        return operate(meter, operator.mul, x, y)
+
+    return rectangular(
+        operate(meter, operator.sub, times(a.real, b.real), times(a.imag, b.imag)),
+        operate(meter, operator.add, times(a.real, b.imag), times(a.imag, b.real)),
+    )
+
+
+def _ratio(meter: Meter, a: Any, b: Any) -> Value:
+    size = operate(meter, operator.add, _square(meter, b.real), _square(meter, b.imag))
+    above = _product(meter, a, rectangular(b.real, operate(meter, operator.sub, 0, b.imag)))
+    return rectangular(
+        operate(meter, _quotient, above.real, size), operate(meter, _quotient, above.imag, size)
+    )
+
+
+def _square(meter: Meter, x: Value) -> Value:
+    return operate(meter, operator.mul, x, x)
+
+
+_COMPLEX = {
+    operator.add: _sum,
+    operator.sub: _difference,
+    operator.mul: _product,
+    _quotient: _ratio,
+}
+
+
+# -- comparisons
+
+
+@procedure("=")
+def _equal(first: Value, *others: Value) -> bool:
+    number(first)
+    result = True
+    for item in others:
+        result = number(item).real == first.real and item.imag == first.imag and result
+    return result
+
+
 def _compare(name: str, holds: Callable[[Any, Any], bool]) -> None:
     def compare(first: Value, *others: Value) -> bool:
-        number(first)
+        real(first)
         result = True
         for item in others:
-            result = bool(holds(first, number(item))) and result
+            result = bool(holds(first, real(item))) and result
             first = item
         return result
 
@@ -130,101 +201,12 @@ def _compare(name: str, holds: Callable[[Any, Any], bool]) -> None:
 
 
 for _name, _holds in (
-    ("=", operator.eq),
     ("<", operator.lt),
     (">", operator.gt),
     ("<=", operator.le),
     (">=", operator.ge),
 ):
     _compare(_name, _holds)
-
-
-# -- what kind of number it is
-
-
-@procedure("number?", "complex?", "real?")
-def _is_number(value: Value) -> bool:
-    return value.__class__ in _KINDS
-
-
-@procedure("rational?")
-def _is_rational(value: Value) -> bool:
-    return value.__class__ in _KINDS and (value.__class__ is not float or math.isfinite(value))
-
-
-@procedure("integer?")
-def _is_integer(value: Value) -> bool:
-    return value.__class__ is int or (value.__class__ is float and value.is_integer())
-
-
-@procedure("exact?")
-def _is_exact(z: Value) -> bool:
-    return number(z).__class__ is not float
-
-
-@procedure("inexact?")
-def _is_inexact(z: Value) -> bool:
-    return number(z).__class__ is float
-
-
-@procedure("exact-integer?")
-def _is_exact_integer(value: Value) -> bool:
-    return value.__class__ is int
-
-
-@procedure("exact-rational?")
-def _is_exact_rational(value: Value) -> bool:
-    return value.__class__ in (int, Fraction)
-
-
-@procedure("nan?")
-def _is_nan(z: Value) -> bool:
-    return number(z).__class__ is float and math.isnan(z)
-
-
-@procedure("infinite?")
-def _is_infinite(z: Value) -> bool:
-    return number(z).__class__ is float and math.isinf(z)
-
-
-@procedure("finite?")
-def _is_finite(z: Value) -> bool:
-    return number(z).__class__ is not float or math.isfinite(z)
-
-
-@procedure("zero?")
-def _is_zero(z: Value) -> bool:
-    return bool(number(z) == 0)
-
-
-@procedure("positive?")
-def _is_positive(x: Value) -> bool:
-    return bool(number(x) > 0)
-
-
-@procedure("negative?")
-def _is_negative(x: Value) -> bool:
-    return bool(number(x) < 0)
-
-
-@procedure("max")
-def _max(first: Value, *others: Value) -> Value:
-    return _extreme(operator.gt, first, others)
-
-
-@procedure("min")
-def _min(first: Value, *others: Value) -> Value:
-    return _extreme(operator.lt, first, others)
-
-
-def _extreme(better: Callable[[Any, Any], bool], first: Value, others: tuple[Value, ...]) -> Value:
-    best = number(first)
-    inexact = best.__class__ is float
-    for item in others:
-        inexact = inexact or number(item).__class__ is float
-        if better(item, best) or item != item:
-            best = item
-    return to_float(best) if inexact else best
 
 
 @procedure("abs", "magnitude")
@@ -242,103 +224,6 @@ def _decrement(meter: Meter, z: Value) -> Value:
     return operate(meter, operator.sub, z, 1)
 
 
-# -- rounding, exactness
-
-
-def _rounding(name: str, exact: Callable[[Any], int]) -> None:
-    def convert(x: Value) -> Value:
-        if number(x).__class__ is int:
-            return x
-        if x.__class__ is Fraction:
-            return exact(x)
-        return math.copysign(float(exact(x)), x) if math.isfinite(x) else x
-
-    procedure(name)(convert)
-
-
-for _name, _exact in (
-    ("floor", math.floor),
-    ("ceiling", math.ceil),
-    ("truncate", math.trunc),
-    ("round", round),
-):
-    _rounding(_name, _exact)
-
-
-@procedure("exact", "inexact->exact")
-def exact(meter: Meter, z: Value) -> Value:
-    """Return the exact number of the same value."""
-    if number(z).__class__ is not float:
-        return z
-    if not math.isfinite(z):
-        raise wrong("a finite number", z)
-    return made(meter, simplest(Fraction(z)))
-
-
-@procedure("inexact", "exact->inexact")
-def _inexact(z: Value) -> float:
-    return to_float(number(z))
-
-
-@procedure("numerator")
-def _numerator(q: Value) -> Value:
-    if number(q).__class__ is float:
-        return float(_ratio(q).numerator)
-    return q.numerator
-
-
-@procedure("denominator")
-def _denominator(q: Value) -> Value:
-    if number(q).__class__ is float:
-        return float(_ratio(q).denominator)
-    return q.denominator
-
-
-def _ratio(q: Any) -> Fraction:
-    if not math.isfinite(q):
-        raise wrong("a rational number", q)
-    return Fraction(q)
-
-
-@procedure("rationalize")
-def _rationalize(x: Value, y: Value) -> Value:
-    inexact = number(x).__class__ is float or number(y).__class__ is float
-    if inexact and not (math.isfinite(x) and math.isfinite(y)):
-        if math.isnan(x) or math.isnan(y) or (math.isinf(x) and math.isinf(y)):
-            return math.nan
-        return x if math.isinf(x) else 0.0
-    low, high = sorted((Fraction(x) - Fraction(y), Fraction(x) + Fraction(y)))
-    best = simplest(_simplest_between(low, high))
-    return float(best) if inexact else best
-
-
-def _simplest_between(low: Fraction, high: Fraction) -> Fraction:
-    if low <= 0 <= high:
-        return Fraction(0)
-    if high < 0:
-        return -_simplest_between_positive(-high, -low)
-    return _simplest_between_positive(low, high)
-
-
-def _simplest_between_positive(low: Fraction, high: Fraction) -> Fraction:
-    """Walk down the continued fractions of both ends while they agree."""
-    terms = []
-    while True:
-        floor = low.numerator // low.denominator
-        if floor == low:
-            terms.append(floor)
-            break
-        if floor < high.numerator // high.denominator:
-            terms.append(floor + 1)
-            break
-        terms.append(floor)
-        low, high = 1 / (high - floor), 1 / (low - floor)
-    result = Fraction(terms.pop())
-    while terms:
-        result = terms.pop() + 1 / result
-    return result
-
-
 # -- numbers as text
 
 
@@ -347,7 +232,7 @@ def _number_to_string(meter: Meter, z: Value, radix: Value = 10) -> String:
     number(z)
     if radix.__class__ is not int or not 2 <= radix <= 36:
         raise wrong("a radix from 2 to 36", radix)
-    if radix != 10 and z.__class__ is float:
+    if radix != 10 and z.real.__class__ is float:
         raise wrong("an exact number, for a radix other than 10", z)
     size = bits(z)
     meter.charge(size + 64)

@@ -1,5 +1,6 @@
-"""Powers, roots, logarithms and angles: exact where the result is, else the nearest real."""
+"""Powers, roots, logarithms and angles: powers and roots are exact where their result is."""
 
+import cmath
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -8,58 +9,52 @@ from typing import Any
 from racs_server.scheme.errors import EvaluationError
 from racs_server.scheme.literals import simplest, to_float
 from racs_server.scheme.meter import Meter
-from racs_server.scheme.primitives.numbers import bits, made, number
+from racs_server.scheme.primitives.complexes import from_complex, to_complex
+from racs_server.scheme.primitives.numbers import bits, divide, made, multiply, number, real
 from racs_server.scheme.primitives.table import procedure, wrong
-from racs_server.scheme.values import Value
+from racs_server.scheme.values import Complex, Value, rectangular
 
 
-def _real_function(name: str, function: Callable[[float], float]) -> None:
+def _function(
+    name: str, of_real: Callable[[float], float], of_complex: Callable[[complex], complex]
+) -> None:
     def compute(z: Value) -> Value:
-        if number(z).__class__ is int and z == 0 and name in ("sin", "tan", "asin", "atan"):
-            return 0
         try:
-            return function(to_float(z))
-        except ValueError:
-            raise wrong(f"a number that {name} has a real value for", z) from None
+            if number(z).__class__ is Complex:
+                return from_complex(of_complex(to_complex(z)))
+            return of_real(to_float(z))
         except OverflowError:
             return math.inf
+        except ValueError:
+            return _beyond_the_reals(name, of_complex, z)
 
     procedure(name)(compute)
 
 
-for _name, _function in (
-    ("sin", math.sin),
-    ("cos", math.cos),
-    ("tan", math.tan),
-    ("asin", math.asin),
-    ("acos", math.acos),
-):
-    _real_function(_name, _function)
-
-
-@procedure("exp")
-def _exp(z: Value) -> Value:
-    if number(z).__class__ is int and z == 0:
-        return 1
+def _beyond_the_reals(name: str, function: Callable[[complex], complex], z: Value) -> Value:
     try:
-        return math.exp(to_float(z))
-    except OverflowError:
-        return math.inf
+        return from_complex(function(to_complex(z)))
+    except ValueError:
+        raise wrong(f"a number that {name} has a value for", z) from None
+
+
+for _name in ("exp", "sin", "cos", "tan", "asin", "acos"):
+    _function(_name, getattr(math, _name), getattr(cmath, _name))
 
 
 @procedure("log")
-def _log(z: Value, base: Value = None) -> Value:
+def _log(meter: Meter, z: Value, base: Value = None) -> Value:
     if base is not None:
-        divisor = _log(base)
+        divisor = _log(meter, base)
         if divisor == 0:
             raise wrong("a base other than 1", base)
-        return _log(z) / divisor
-    if number(z).__class__ is int and z == 1:
-        return 0
+        return divide(meter, _log(meter, z), divisor)
+    if number(z).__class__ is Complex:
+        return from_complex(cmath.log(to_complex(z))) if to_complex(z) else -math.inf
     if z == 0:
         return -math.inf
     if z < 0:
-        raise wrong("a number that is not negative", z)
+        return Complex(_log(meter, -z), math.pi)
     return math.log(z) if z.__class__ is not Fraction else _log_ratio(z)
 
 
@@ -69,17 +64,19 @@ def _log_ratio(z: Fraction) -> float:
 
 @procedure("atan")
 def _atan(y: Value, x: Value = None) -> Value:
-    if x is None:
-        return 0 if number(y).__class__ is int and y == 0 else math.atan(to_float(y))
-    if number(y).__class__ is int and y == 0 and number(x).__class__ is not float and x > 0:
-        return 0
-    return math.atan2(to_float(y), to_float(number(x)))
+    if x is not None:
+        return math.atan2(to_float(real(y)), to_float(real(x)))
+    if number(y).__class__ is Complex:
+        return _beyond_the_reals("atan", cmath.atan, y)
+    return math.atan(to_float(y))
 
 
 @procedure("sqrt")
 def _sqrt(meter: Meter, z: Value) -> Value:
-    if number(z) < 0:
-        raise wrong("a number that is not negative", z)
+    if number(z).__class__ is Complex:
+        return from_complex(cmath.sqrt(to_complex(z)))
+    if z < 0:
+        return rectangular(0, _sqrt(meter, -z))
     if z.__class__ is float:
         return math.sqrt(z)
     meter.spend(bits(z) ** 2 >> 22)
@@ -95,9 +92,11 @@ def _inexact_root(z: Any) -> float:
 @procedure("expt")
 def expt(meter: Meter, base: Value, exponent: Value) -> Value:
     """Return a power, exactly where it is exact."""
-    if number(exponent).__class__ is not int:
-        return _real_power(number(base), exponent)
-    if number(base).__class__ is float:
+    if number(base).__class__ is Complex or number(exponent).__class__ is Complex:
+        return _complex_power(meter, base, exponent)
+    if exponent.__class__ is not int:
+        return _real_power(base, exponent)
+    if base.__class__ is float:
         return _float_power(base, to_float(exponent))
     if base in (0, 1, -1):
         if base == 0 and exponent < 0:
@@ -133,4 +132,22 @@ def _float_power(base: float, exponent: float) -> Value:
     except ValueError:
         if base == 0:
             return math.inf
-        raise wrong("a base that is not negative for a fractional exponent", base) from None
+        return from_complex(complex(base) ** exponent)
+
+
+def _complex_power(meter: Meter, base: Value, exponent: Value) -> Value:
+    if exponent.__class__ is not int:
+        try:
+            return from_complex(to_complex(base) ** to_complex(exponent))
+        except (OverflowError, ZeroDivisionError):
+            return Complex(math.nan, math.nan)
+    if exponent < 0:
+        return divide(meter, 1, _complex_power(meter, base, -exponent))
+    power: Value = 1
+    while exponent:
+        meter.spend(10)
+        if exponent & 1:
+            power = multiply(meter, power, base)
+        exponent >>= 1
+        base = multiply(meter, base, base) if exponent else base
+    return power

@@ -1,15 +1,13 @@
 """Vectors, bytevectors and the other uniform vectors."""
 
-from typing import Any
-
 import numpy as np
 
+from racs_server.scheme.builder import uniform_array
 from racs_server.scheme.literals import LiteralError
 from racs_server.scheme.meter import OBJECT_BYTES, PAIR_BYTES, SLOT_BYTES, Meter
 from racs_server.scheme.primitives.lists import elements
 from racs_server.scheme.primitives.strings import made
 from racs_server.scheme.primitives.table import count, index, procedure, span, text, wrong
-from racs_server.scheme.reader import uniform_array
 from racs_server.scheme.values import (
     UNIFORM_TYPES,
     UNSPECIFIED,
@@ -153,11 +151,6 @@ def _array(meter: Meter, tag: str, numbers: list[Value]) -> Uniform:
         raise wrong(str(error).removeprefix("an element of "), Vector(numbers)) from None
 
 
-def _number(item: Any) -> Value:
-    value = item.item()
-    return value.real if isinstance(value, complex) and value.imag == 0 else value
-
-
 def _enter(tag: str, name: str) -> None:
     """Enter the procedures of one type, under a name such as ``s16vector``."""
     size = UNIFORM_TYPES[tag].itemsize
@@ -177,7 +170,8 @@ def _enter(tag: str, name: str) -> None:
 def _enter_access(tag: str, name: str) -> None:
     def ref(items: Value, k: Value) -> Value:
         array = _uniform(items, tag).array
-        return _number(array[index(k, len(array))])
+        at = index(k, len(array))
+        return next(items.numbers(at, at + 1))
 
     def set_(meter: Meter, items: Value, k: Value, value: Value) -> Value:
         array = _uniform(items, tag).array
@@ -189,7 +183,7 @@ def _enter_access(tag: str, name: str) -> None:
         first, last = span(len(array), start, end)
         meter.charge(PAIR_BYTES * (last - first))
         meter.spend(last - first >> 3)
-        return from_list([_number(item) for item in array[first:last]])
+        return from_list(list(items.numbers(first, last)))
 
     def copy(meter: Meter, items: Value, start: Value = None, end: Value = None) -> Uniform:
         array = _uniform(items, tag).array
