@@ -495,11 +495,13 @@ ESCAPES = (
     '(system "id")',
     "(exit)",
     "(emergency-exit)",
-    "(eval '(ping) (interaction-environment))",
-    "(import (scheme file))",
+    '(eval \'(open-input-file "/etc/passwd") (interaction-environment))',
+    "(eval '(%file-bytes 1))",
+    '(import (scheme file)) (open-input-file "/etc/passwd")',
+    '(import (scheme load)) (load "/etc/passwd")',
+    "(import (scheme process-context)) (exit)",
     '(get-environment-variable "HOME")',
     "(command-line)",
-    "(current-second)",
     "__import__",
     "__builtins__",
     "ping.__globals__",
@@ -510,7 +512,7 @@ ESCAPES = (
     '(attachment "take" "../../../etc/passwd")',
     '(create "../../x" 1 1 16 "extra")',
     "(EVAL '1')",
-    '(eval "(ping)")',
+    '(eval \'(EVAL "1"))',
 )
 
 
