@@ -72,6 +72,10 @@ class TlsSocket:
         """Set how long the socket waits; 0: not at all."""
         self._socket.settimeout(timeout)
 
+    def gettimeout(self) -> float | None:
+        """Return how many seconds a call may wait: see `socket.socket.gettimeout`."""
+        return self._socket.gettimeout()
+
     def setsockopt(self, level: int, name: int, value: int) -> None:
         """Set an option of the socket."""
         self._socket.setsockopt(level, name, value)
