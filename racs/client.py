@@ -20,7 +20,7 @@ from racs.address import Address, find_address
 from racs.commands import checked_int, checked_text, command, may_change_mode
 from racs.connection import Connection, connect
 from racs.errors import RacsServerError, RacsTypeError, RacsValueError
-from racs.export import checked_path, export
+from racs.export import Progress, checked_path, export
 from racs.extract import DEFAULT_BLOCK, Range, begin, checked_range
 from racs.live import (
     Follower,
@@ -100,10 +100,16 @@ class Client:
         """Return how many connections there are and were, and how they are used."""
         return self._pool.statistics()
 
-    def _execute(self, text: str, to: "str | PathLike[str] | None" = None) -> Script[Any]:
+    def _execute(
+        self,
+        text: str,
+        to: "str | PathLike[str] | None" = None,
+        progress: Progress | None = None,
+    ) -> Script[Any]:
         """Script: carry out a command text, see `Racs.execute_command`."""
         if to is not None:
-            return (yield from export(self._pool, checked_text(text, "text"), checked_path(to)))
+            path = checked_path(to)
+            return (yield from export(self._pool, checked_text(text, "text"), path, progress))
         message = encode_command(checked_text(text, "text"))
         [answer] = yield from self._pool.exchange([message], reuse=not may_change_mode(text))
         return self._listed(answer)
@@ -239,7 +245,12 @@ class Racs(Client):
         """Return an empty pipeline of commands."""
         return Pipeline(self.execute_command)
 
-    def execute_command(self, text: str, to: "str | PathLike[str] | None" = None) -> Any:
+    def execute_command(
+        self,
+        text: str,
+        to: "str | PathLike[str] | None" = None,
+        progress: Progress | None = None,
+    ) -> Any:
         """Send the text of a command, or of a pipeline, as it is and return its result.
 
         Parameters
@@ -249,6 +260,8 @@ class Racs(Client):
             which quotes them.
         to
             A file that the result is written to; see `Pipeline.execute`.
+        progress
+            Is told, as the file comes, how many bytes of it are there, and of how many.
 
         Returns
         -------
@@ -263,7 +276,7 @@ class Racs(Client):
             The server cannot be reached, or the connection broke: then the command may have been
             executed or not, and is not sent again.
         """
-        return run(self._execute(text, to))
+        return run(self._execute(text, to, progress))
 
     def execute_commands(self, texts: Iterable[str]) -> list[Any]:
         """Send many commands without waiting for the reply to each, and return their results.

@@ -5,6 +5,7 @@ then. Whatever goes wrong, nothing half-written is left.
 """
 
 import uuid
+from collections.abc import Callable
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
@@ -21,6 +22,9 @@ BLOCK = 1 << 20
 
 _FILES = ("u8v", "s8v")
 
+Progress = Callable[[int, int], object]
+"""Is told how many bytes have come, and of how many."""
+
 
 def checked_path(to: object) -> Path:
     """Return where a file is to go; `RacsTypeError` if it is no path."""
@@ -29,7 +33,7 @@ def checked_path(to: object) -> Path:
     return Path(fspath(to))
 
 
-def export(pool: Pool, text: str, path: Path) -> Script[int]:
+def export(pool: Pool, text: str, path: Path, progress: Progress | None = None) -> Script[int]:
     """Script: carry out a command text and write its result, bytes, to a file.
 
     Returns
@@ -48,7 +52,7 @@ def export(pool: Pool, text: str, path: Path) -> Script[int]:
     file: BinaryIO = yield Blocking(partial(part.open, "xb"))
     try:
         try:
-            size = yield from pool.use(partial(_receive, text=text, file=file))
+            size = yield from pool.use(partial(_receive, text=text, file=file, progress=progress))
         finally:
             yield Blocking(file.close)
         yield Blocking(partial(part.replace, path))
@@ -58,7 +62,9 @@ def export(pool: Pool, text: str, path: Path) -> Script[int]:
     return size
 
 
-def _receive(connection: Connection, text: str, file: BinaryIO) -> Script[int]:
+def _receive(
+    connection: Connection, text: str, file: BinaryIO, progress: Progress | None
+) -> Script[int]:
     yield from connection.send([encode_command(text)])
     start = yield from connection.receive_vector()
     if start.type not in _FILES:
@@ -73,4 +79,6 @@ def _receive(connection: Connection, text: str, file: BinaryIO) -> Script[int]:
         yield from connection.receive_into(block)
         yield Blocking(partial(file.write, block))
         left -= len(block)
+        if progress is not None:
+            progress(start.size - left, start.size)
     return start.size

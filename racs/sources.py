@@ -56,7 +56,7 @@ _EXPECTED = (
 _WITHHELD = 0.05
 """Seconds for which a live source's audio may wait for more of it to fill a message."""
 
-_INTEGER_BITS = {
+INTEGER_BITS = {
     "PCM_S8": 8,
     "PCM_U8": 8,
     "PCM_16": 16,
@@ -280,7 +280,7 @@ class FileSource:
                 f"{path!r} has {file.channels} channels, but {target} has not; mix it first, or"
                 f" make a stream of {file.channels} channels"
             )
-        bits = _INTEGER_BITS.get(file.subtype)
+        bits = INTEGER_BITS.get(file.subtype)
         if target.bit_depth == 16 and (file.subtype in _FINER or (bits or 0) > 16):
             raise RacsValueError(
                 f"{path!r} holds {file.subtype} samples, of which {target} would lose bits; make a"

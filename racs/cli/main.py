@@ -14,6 +14,8 @@ from racs.cli.base import DEFAULT_URL, INTERRUPTED, Failure, explain
 COMMANDS = {
     "ls": ("racs.cli.listing", "List streams."),
     "info": ("racs.cli.listing", "Tell all about a stream."),
+    "import": ("racs.cli.importing", "Make streams of audio files."),
+    "export": ("racs.cli.exporting", "Write a stream, or a part of it, to an audio file."),
     "eval": ("racs.cli.asking", "Evaluate a Scheme expression on the server."),
     "expire": ("racs.cli.removing", "Let streams be deleted some time after their last audio."),
     "rm": ("racs.cli.removing", "Delete streams, for good."),
