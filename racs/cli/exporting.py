@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from racs.cli.base import command
+from racs.cli.base import Failure, command
 from racs.cli.streams import StreamId, chosen, range_options
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ def _request(
 
 
 def _write(session: "Session", text: str, output: Path) -> int:
+    if not output.parent.is_dir():
+        raise Failure(f"there is no folder {str(output.parent)!r} for {output.name}")
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())

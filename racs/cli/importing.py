@@ -4,7 +4,6 @@ A file goes on if what its stream has is the file's own head: the stream's lengt
 the file's, and its first and its last stretch, sample by sample. So audio is never doubled.
 """
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from racs.sources import FileSource
 
 SUFFIXES = frozenset(
-    (".wav", ".wave", ".flac", ".aif", ".aiff", ".aifc", ".ogg", ".oga", ".opus", ".mp3", ".au")
-    + (".caf", ".w64", ".rf64", ".bwf", ".snd")
+    ".wav .wave .bwf .rf64 .w64 .flac .aif .aiff .aifc .ogg .oga .opus .mp3 .au .snd .caf".split()
 )
 _BLOCK = 1 << 20
 _COMPARED = 1 << 16

@@ -16,6 +16,7 @@ COMMANDS = {
     "info": ("racs.cli.listing", "Tell all about a stream."),
     "import": ("racs.cli.importing", "Make streams of audio files."),
     "export": ("racs.cli.exporting", "Write a stream, or a part of it, to an audio file."),
+    "record": ("racs.cli.recording", "Record audio from standard input into a stream."),
     "eval": ("racs.cli.asking", "Evaluate a Scheme expression on the server."),
     "expire": ("racs.cli.removing", "Let streams be deleted some time after their last audio."),
     "rm": ("racs.cli.removing", "Delete streams, for good."),

@@ -36,7 +36,9 @@ def plain(
     def pieces(wanted: Wanted, blocks: Iterator[Block]) -> Iterator[Buffer]:
         # what fails with the first block fails before anything is sent
         first = next(blocks, None)
-        yield head(wanted)
+        # raw PCM has no head; a piece without bytes would be taken for the end
+        if start := head(wanted):
+            yield start
         if first is not None:
             yield pcm.pack(first, wanted.format.bit_depth, order)
         for block in blocks:
