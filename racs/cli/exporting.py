@@ -141,6 +141,4 @@ def _tell(session: "Session", facts: "Facts", output: Path, frames: int, size: i
     length = frames / facts.sample_rate
     data = {"id": facts.id, "file": str(output), "frames": frames, "seconds": length, "size": size}
     text = f"{output}  {length_text(length)}, {size_text(size)}"
-    from rich.text import Text
-
-    session.show(data, Text(text))
+    session.show(data, text)

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from racs.sources import FileSource
 
 SUFFIXES = frozenset(
-    ".wav .wave .bwf .rf64 .w64 .flac .aif .aiff .aifc .ogg .oga .opus .mp3 .au .snd .caf".split()
+    (
+        *(".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".aif", ".aiff", ".aifc", ".caf"),
+        *(".ogg", ".oga", ".opus", ".mp3", ".au", ".snd"),
+    )
 )
 _BLOCK = 1 << 20
 _COMPARED = 1 << 16
@@ -83,13 +86,13 @@ def import_command(
                 if len(files) == 1:
                     raise
                 failed.append(name)
-                session.notes.print(f"{path}: {error.message}", style="red", markup=False)
+                session.note(f"{path}: {error.message}", "red")
                 continue
             done.append({"id": name, "file": str(path), "frames": facts.frames, "added": added})
             length = length_text(facts.seconds)
             text = f"{name}  {length}" if added else f"{name}  {length}, was there already"
             if not session.json:
-                session.out.print(text, markup=False, highlight=False)
+                session.say(text)
     if session.json:
         session.show(done, "")
     if failed:

@@ -246,9 +246,7 @@ class _Recording:
         length = frames / self._facts.sample_rate
         data = {"id": self._facts.id, "frames": frames, "seconds": length, "size": self._spool.end}
         text = f"{self._facts.id}  {length_text(length)}, {size_text(self._spool.end)} recorded"
-        from rich.text import Text
-
-        self._session.show(data, Text(text))
+        self._session.show(data, text)
         if self._problem is not None:
             raise Failure(self._problem)
 

@@ -1,7 +1,6 @@
 """What all commands share: the client, where output goes, and what is known of streams."""
 
 import json
-import os
 import sys
 from difflib import get_close_matches
 from functools import cached_property
@@ -106,12 +105,18 @@ class Session:
         """Print a result: the data as JSON for programs, else what people read."""
         if self.json:
             self.out.file.write(json.dumps(data, ensure_ascii=False, default=str) + "\n")
+        elif isinstance(renderable, str):
+            self.say(renderable)
         else:
-            self.out.print(renderable)
+            self.out.print(renderable, highlight=False)
 
-    def note(self, text: str) -> None:
+    def say(self, line: str, style: str | None = None) -> None:
+        """Print a line of a result as it stands."""
+        self.out.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
+
+    def note(self, line: str, style: str = "dim") -> None:
         """Tell something beside the result, on standard error."""
-        self.notes.print(text, style="dim", highlight=False, markup=False)
+        self.notes.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
 
     def streams(self, pattern: str) -> list[Facts]:
         """Return what is known of all streams whose ids match a pattern, sorted by id."""
@@ -161,8 +166,7 @@ class Session:
 def make_console(*, stderr: bool) -> Console:
     """Return a console: colours only on a terminal, and nothing cut off where there is none."""
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
-    width = None if terminal or "COLUMNS" in os.environ else _UNBOUNDED
-    return Console(stderr=stderr, width=width, soft_wrap=False, emoji=False)
+    return Console(stderr=stderr, width=None if terminal else _UNBOUNDED, emoji=False)
 
 
 def _literally(text: str) -> str:
