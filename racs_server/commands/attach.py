@@ -29,7 +29,7 @@ def attach_piped(context: Context, piped: EncodedPlan | Vector, stream_id: str, 
     def check(size: int) -> None:
         context.store.check_attachment(stream_id, name, size)
 
-    contents = encoded_bytes(context.store, piped, context.check_cancelled, check)
+    contents = encoded_bytes(context, piped, check)
     context.store.attach(stream_id, name, contents)
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from racs.wire.events import Buffer
+from racs.wire.replies import MAX_BIN
 from racs_server.access import EVERYONE, Caller, Effect, require
 from racs_server.commands.spec import CommandSpec, CommandTable, Value
 from racs_server.values import AudioFormat, StreamInfo, StreamRange
@@ -152,6 +153,8 @@ class Context(msgspec.Struct, frozen=True):
         Runs programs; None where nobody may run any.
     memory
         The most bytes that a program may be given at once.
+    spool
+        Most bytes of PCM that a file may be made of whose length is known only at the end.
     figures
         Reads what the server tells of itself, by name; may be called from any thread.
     """
@@ -163,6 +166,7 @@ class Context(msgspec.Struct, frozen=True):
     caller: Caller = EVERYONE
     evaluator: Evaluator | None = None
     memory: int = 64 << 20
+    spool: int = MAX_BIN
     figures: Callable[[], Mapping[str, Figure]] = dict
 
     def permit(self, spec: CommandSpec, stream_ids: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from racs.wire.replies import MAX_BIN
 from racs_server.audio.codecs import CODECS, Encoder, Spooled, Streamed, Wanted
-from racs_server.commands.context import Reader
+from racs_server.commands.context import Context, Reader
 from racs_server.commands.source import described, iter_blocks
 from racs_server.errors import DiskFullError, LimitError, StorageError
 from racs_server.values import EncodedPlan
@@ -187,30 +187,29 @@ def check_encoded_size(encoded: EncodedPlan, spool: int) -> None:
 
 
 def encoded_bytes(
-    store: Reader, encoded: EncodedPlan, pulse: Callable[[], None], check: Callable[[int], None]
+    context: Context, encoded: EncodedPlan, check: Callable[[int], None]
 ) -> bytearray:
-    """Make a whole file; blocks.
+    """Make a whole file; blocks, until whoever wants it wants it no more.
 
     Parameters
     ----------
-    store
-        Whence the PCM comes.
+    context
+        Whence the PCM comes, and how much of it there may be.
     encoded
         What to make.
-    pulse
-        Is called now and then; ends the work by raising something.
     check
         Is given the file's size before its bytes are put together; refuses it in the same way.
     """
-    encoding = Encoding(store, encoded, Path(tempfile.gettempdir()))
+    check_encoded_size(encoded, context.spool)
+    encoding = Encoding(context.store, encoded, Path(tempfile.gettempdir()))
     try:
         while encoding.size is None:
-            pulse()
+            context.check_cancelled()
             encoding.advance()
         check(encoding.size)
         contents, place = bytearray(encoding.size), 0
         for piece in iter(encoding.read, None):
-            pulse()
+            context.check_cancelled()
             contents[place : place + len(piece)] = piece
             place += len(piece)
         return contents

@@ -111,6 +111,7 @@ class Executor:
             trio.from_thread.check_cancelled,
             EVERYONE,
             evaluator,
+            spool=spool,
             figures=figures,
         )
         self._table = table

@@ -59,7 +59,7 @@ def file_bytes(context: Context, piped: EncodedPlan | Vector) -> Vector:
     def check(size: int) -> None:
         _check_size(context, size)
 
-    return Vector("u8v", encoded_bytes(context.store, piped, context.check_cancelled, check))
+    return Vector("u8v", encoded_bytes(context, piped, check))
 
 
 def _read(context: Context, plan: AudioPlan) -> Iterator[npt.NDArray[np.int32]]:
