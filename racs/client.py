@@ -20,7 +20,7 @@ from racs.address import Address, find_address
 from racs.commands import checked_int, checked_text, command, may_change_mode
 from racs.connection import Connection, connect
 from racs.errors import RacsServerError, RacsTypeError, RacsValueError
-from racs.export import Progress, checked_path, export
+from racs.export import checked_path, export
 from racs.extract import DEFAULT_BLOCK, Range, begin, checked_range
 from racs.live import (
     Follower,
@@ -31,6 +31,7 @@ from racs.live import (
     subscribe_command,
 )
 from racs.live import begin as begin_feed
+from racs.output import Progress
 from racs.pipeline import Pipeline
 from racs.pool import Pool, PoolStatistics
 from racs.script import Script, run

@@ -1,29 +1,26 @@
 """A reply that is a file, written to disk block by block as it comes, in little memory.
 
+A WAV file that the server refuses because no reply can hold it is put together from pieces.
+
 Invariant: the file appears under its name whole or not at all; what was there before stays till
 then. Whatever goes wrong, nothing half-written is left.
 """
 
 import uuid
-from collections.abc import Callable
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from typing import BinaryIO
 
 from racs.connection import Connection
-from racs.errors import RacsTypeError, RacsValueError
+from racs.errors import RacsServerError, RacsTypeError, RacsValueError
+from racs.long_wav import LongWav
+from racs.output import Output, Progress
 from racs.pool import Pool
 from racs.script import Blocking, Script
 from racs.wire import encode_command
 
-BLOCK = 1 << 20
-"""Bytes that are held at once."""
-
 _FILES = ("u8v", "s8v")
-
-Progress = Callable[[int, int], object]
-"""Is told how many bytes have come, and of how many."""
 
 
 def checked_path(to: object) -> Path:
@@ -52,7 +49,7 @@ def export(pool: Pool, text: str, path: Path, progress: Progress | None = None) 
     file: BinaryIO = yield Blocking(partial(part.open, "xb"))
     try:
         try:
-            size = yield from pool.use(partial(_receive, text=text, file=file, progress=progress))
+            size = yield from pool.use(partial(_receive, text=text, output=Output(file, progress)))
         finally:
             yield Blocking(file.close)
         yield Blocking(partial(part.replace, path))
@@ -62,23 +59,21 @@ def export(pool: Pool, text: str, path: Path, progress: Progress | None = None) 
     return size
 
 
-def _receive(
-    connection: Connection, text: str, file: BinaryIO, progress: Progress | None
-) -> Script[int]:
+def _receive(connection: Connection, text: str, output: Output) -> Script[int]:
     yield from connection.send([encode_command(text)])
-    start = yield from connection.receive_vector()
+    try:
+        start = yield from connection.receive_vector()
+    except RacsServerError as refusal:
+        wav = LongWav.of(text)
+        if wav is None or not (yield from wav.is_too_long(connection)):
+            raise refusal
+        yield from wav.receive(connection, output)
+        return output.size
     if start.type not in _FILES:
         raise RacsValueError(
             f"the result is {start.type}, no file: end with format(...) or encode(...), or execute"
             " without to="
         )
-    buffer = memoryview(bytearray(min(BLOCK, start.size)))
-    left = start.size
-    while left:
-        block = buffer[:left]
-        yield from connection.receive_into(block)
-        yield Blocking(partial(file.write, block))
-        left -= len(block)
-        if progress is not None:
-            progress(start.size - left, start.size)
-    return start.size
+    output.size = start.size
+    yield from output.copy(connection, start.size)
+    return output.size

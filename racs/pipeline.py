@@ -210,7 +210,8 @@ class Pipeline(AudioCommands):
         ----------
         to
             A file that the result, bytes, is written to as it comes, however long it is. It is
-            there under its name only when it is whole, in the place of one of that name.
+            there under its name only when it is whole, in the place of one of that name. A WAV file
+            of a range that is longer than 4 GiB is RF64.
 
         Returns
         -------

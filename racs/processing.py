@@ -111,6 +111,14 @@ class AudioCommands(ABC):
         """
         return self._add("PEAKS", checked_int(points, "points"))
 
+    def shape(self) -> Self:
+        """Ask what the audio is like that the command before gives; none of it is read.
+
+        The result is a list of four ints: sample rate (Hz), channels, bit depth and length in
+        sample frames.
+        """
+        return self._add("SHAPE")
+
     def loudness(self) -> Self:
         """Measure the audio that the command before gives.
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 from racs_server.commands.context import Context
 from racs_server.commands.spec import CommandSpec, Effect, Kind, Output, Overload, Param
 from racs_server.commands.streams import STREAM_ID
-from racs_server.values import StreamRange, TimeRange
+from racs_server.values import AudioPlan, StreamRange, TimeRange
 from racs_server.values.building import seconds_to_range
 
 
@@ -22,6 +22,12 @@ def range_(context: Context, stream_id: str, start: Fraction, duration: Fraction
     first, stop = seconds_to_range(start, duration, info.format.sample_rate)
     first = min(max(first, 0), info.frames)
     return context.store.plan(stream_id, first, min(max(stop, first), info.frames))
+
+
+def shape(context: Context, piped: AudioPlan) -> list[int]:
+    """Carry out SHAPE."""
+    format_ = piped.format
+    return [format_.sample_rate, format_.channels, format_.bit_depth, piped.frames]
 
 
 TIMES = Overload(
@@ -61,6 +67,16 @@ SPECS = (
         example="RANGE 'chopin' 12.5 0.1",
         overloads=(RANGE,),
         output=Output.AUDIO,
+        effect=Effect.READ,
+    ),
+    CommandSpec(
+        name="SHAPE",
+        doc="Tell what the piped audio is like: sample rate (Hz), channels, bit depth and length"
+        " in sample frames, four ints. None of it is read.",
+        example="RANGE 'chopin' 0 30 |> RESAMPLE 48000 |> SHAPE",
+        overloads=(Overload((), shape),),
+        input=Output.AUDIO,
+        output=Output.LIST,
         effect=Effect.READ,
     ),
 )

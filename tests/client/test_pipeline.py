@@ -64,6 +64,7 @@ CALLS: list[tuple[Call, str]] = [
     (lambda p: p.normalize(lufs=-23), "NORMALIZE -23 -1.0"),
     (lambda p: p.normalize(-16.5, ceiling=-2), "NORMALIZE -16.5 -2"),
     (lambda p: p.loudness(), "LOUDNESS"),
+    (lambda p: p.shape(), "SHAPE"),
     (lambda p: p.range("a", 0, 9).peaks(points=500), "RANGE 'a' 0 9 |> PEAKS 500"),
     (lambda p: p.mix(stream_id="a", start=1e-05, duration=0.0), "MIX 'a' 1e-05 0.0"),
     (lambda p: p.merge(stream_id="it's", start=0, duration=1e22), r"MERGE 'it\'s' 0 1e+22"),

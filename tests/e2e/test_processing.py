@@ -9,6 +9,11 @@ import soundfile
 import trio
 
 from racs import AsyncRacs, RacsException
+from racs.address import Address
+from racs.connection import connect
+from racs.long_wav import LongWav
+from racs.output import Output
+from racs.script import run
 from tests.audio import model
 from tests.e2e.daemon import Daemon
 
@@ -93,6 +98,42 @@ def test_files_of_every_format_go_to_disk(
             racs.execute_command("RANGE 'noise' 0 1", to=tmp_path / "out")
         assert (tmp_path / "out").read_bytes() == data
         assert [each.name for each in tmp_path.iterdir() if each.suffix == ".part"] == []
+
+
+@pytest.mark.parametrize("mime_type", ["audio/wav", "audio/x-bwf"])
+@pytest.mark.parametrize(
+    "commands",
+    [
+        "RANGE 'noise' 0.25 2.5 |> ENCODE {}",
+        "RANGE 'noise' 0 3 |> FADE 1 1 |> FORMAT {} 44056 1 24",
+        "RANGE 'left' 0 3 |> DEPTH 24 |> GAIN 0.3 |> FORMAT {} 8000 2 16",
+    ],
+)
+def test_pieces_make_the_same_file_as_one_reply(
+    daemon: Daemon, noise: np.ndarray, tmp_path: Path, commands: str, mime_type: str
+) -> None:
+    text = commands.format(f"'{mime_type}'")
+    wav = LongWav.of(text)
+    assert wav is not None
+    wav = wav._replace(most=100_000)
+    with daemon.client() as racs:
+        whole = racs.execute_command(text)
+    connection = connect(Address("127.0.0.1", daemon.port), 5, 5)
+    with (tmp_path / "long.wav").open("wb") as file:
+        output = Output(file)
+        run(wav.receive(connection, output))
+    connection.close()
+    found = (tmp_path / "long.wav").read_bytes()
+    assert len(found) == output.size == len(whole) + 36
+    assert found[:16] == b"RF64\xff\xff\xff\xffWAVEds64"
+    # all but the sizes
+    data = whole.index(b"data") + 4
+    assert found[48 : data + 36] == whole[12:data]
+    assert found[data + 40 :] == whole[data + 4 :]
+    read, rate = soundfile.read(tmp_path / "long.wav", dtype="int32")
+    expected, expected_rate = soundfile.read(io.BytesIO(whole), dtype="int32")
+    assert rate == expected_rate
+    assert np.array_equal(read, expected)
 
 
 def test_files_go_to_disk_in_an_event_loop(
