@@ -15,6 +15,7 @@ from racs_server.scheme.scope import Alias, AnyScope, Local, Scope, Special, pla
 from racs_server.scheme.syntax_rules import strip
 from racs_server.scheme.values import (
     NIL,
+    UNBOUND,
     UNSPECIFIED,
     Pair,
     RecordType,
@@ -159,7 +160,28 @@ def _letrec_star(form: Form) -> Value:
     return form.make(_LET, NIL, *defines, body)
 
 
-FORMS["letrec"] = Special("letrec", _letrec_star.compile)
+@special("letrec")
+def _letrec(form: Form) -> Value:
+    """``(letrec ((name init) …) body)``: no name has a value before all inits have theirs."""
+    form.count(3, None, f"({form.name} ((name value) ...) body ...)")
+    names, inits = bindings(form, form[1], form.offsets[1])
+    if all(_is_lambda(form, value) for value, _ in inits):
+        return form.make(FORMS["letrec*"], tail=form.task.expression.cdr)
+    parameters(form, form.make(*names))
+    defines = [form.make(_DEFINE, name, UNBOUND) for name in names]
+    fresh = [Alias(name, form.scope) for name in names]
+    first = [
+        form.make(name, tail=SourcePair(value, NIL, offset))
+        for name, (value, offset) in zip(fresh, inits, strict=True)
+    ]
+    then = [form.make(_SET, name, other) for name, other in zip(names, fresh, strict=True)]
+    body = form.make(_LET, NIL, tail=form.task.expression.cdr.cdr)
+    return form.make(_LET, NIL, *defines, form.make(_LET, form.make(*first), *then), body)
+
+
+def _is_lambda(form: Form, value: Value) -> bool:
+    head = value.car if isinstance(value, Pair) else None
+    return isinstance(head, Symbol | Alias) and resolve(head, form.scope) is _LAMBDA
 
 
 @special("do")

@@ -5,7 +5,7 @@ This is the way in. Whoever holds an interpreter can give its programs procedure
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -84,12 +84,19 @@ class Interpreter:
         SchemeError
             Whatever goes wrong with it.
         """
+        source = Source(text, name)
+        return self._evaluate(source, lambda: read(source, self._meter))
+
+    def evaluate_data(self, expressions: Iterable[Value]) -> Value:
+        """Run a program that is there as data, as `evaluate` runs one that is a text."""
+        return self._evaluate(Source(""), lambda: [Datum(item, 0) for item in expressions])
+
+    def _evaluate(self, source: Source, data: Callable[[], list[Datum]]) -> Value:
         self._machine.reset()
         code = self._meter.code
         self._meter.begin()
-        source = Source(text, name)
         try:
-            return self._run(source, read(source, self._meter))
+            return self._run(source, data())
         except SchemeError:
             self._meter.code = code
             raise

@@ -1,21 +1,32 @@
 """Scheme programs out of bytes: each is a choice, so that what a fuzzer mutates stays a program.
 
-Mutated text is nearly always refused by the reader, and says nothing about the evaluator.
+Mutated text is nearly always refused by the reader, and says nothing about the evaluator. These
+programs are data from the beginning, so that most of the time is the evaluator's.
 """
 
 from collections.abc import Iterator
 
+from racs_server.scheme.errors import Source
 from racs_server.scheme.interpreter import FORMS
 from racs_server.scheme.primitives import TABLE
+from racs_server.scheme.reader import read
+from racs_server.scheme.values import Pair, String, Uniform, Value, Vector, from_list, intern
 
-_NAMES = ("a", "b", "c", "f", "g", "k", "x", "y")
-_ATOMS = r"""
+
+def _data(text: str) -> list[Value]:
+    return [datum.value for datum in read(Source(text))]
+
+
+_NAMES = _data("a b c f g k x y")
+_ATOMS = _data(r"""
 0  1  -1  2  7  10  1/3  -5/2  0.5  -1e308  1e-320  +inf.0  +nan.0  99999999999999999999  #t  #f
 ()  ""  "ab\n"  #\a  #\x0  'sym  '()  '(1 2 3)  '(1 . 2)  #(1 2 3)  #u8(1 255)  #s16(-1 2)
 #f32(0.5)  #c32(1+2i)  `(1 ,@'(2 3))  (list 1 2)  (lambda x x)  car  +  list  values
-(current-output-port)  (delay 1)
-""".replace("\n", "  ").split("  ")[1:-1]
-_SHAPES = r"""
+1+2i  0.5-1.0i  (current-output-port)  (open-input-string "(a . b) 1")  (open-output-string)
+(open-input-bytevector #u8(1 2))  (delay 1)
+""")
+_SHAPES = _data(
+    r"""
 (define {n} {e})
 (define ({n} {n}) {e} {e})
 (define ({n} . {n}) {e})
@@ -58,53 +69,61 @@ _SHAPES = r"""
 (string-append "a" {e})
 (define-syntax {n} (syntax-rules () ((_ a ...) (list a ...)) ((_ (a b) ...) (+ a ...))))
 (let-syntax (({n} (syntax-rules () ((_ a) (let (({n} a)) {e}))))) ({n} {e}))
-""".strip().splitlines()
+(eval (quasiquote {e}))
+(import (prefix (only (scheme base) car) {n}))
+(define-library ({n}) (export {n}) (begin (define {n} {e})))
+(import ({n}))
+(cond-expand ((library ({n})) {e}) (else {e}))
+(string-set! {e} 0 {e})
+(set-cdr! {e} {e})
+""".replace("{n}", "$n").replace("{e}", "$e")
+)
+_NAME, _PART = intern("$n"), intern("$e")
+_LONGEST = 96
 _DEEPEST = 7
 
 
-def generate(data: bytes) -> str:
+def generate(data: bytes) -> list[Value]:
     """Return the program that the bytes stand for: the same for the same bytes."""
-    choices = iter(data)
-    return "\n".join(_forms(choices))
+    choices = iter(data[:_LONGEST])
+    return [_expression(choices, first, 0) for first in choices]
 
 
-def _forms(choices: Iterator[int]) -> Iterator[str]:
-    for first in choices:
-        yield _expression(choices, first, 0)
-
-
-def _expression(choices: Iterator[int], choice: int, depth: int) -> str:
+def _expression(choices: Iterator[int], choice: int, depth: int) -> Value:
     kind, rest = choice % 4, choice // 4
     if depth == _DEEPEST or kind == 0:
-        atoms = [*_ATOMS, *_NAMES]
-        return atoms[(rest + next(choices, 0)) % len(atoms)]
+        atoms = _ATOMS + _NAMES
+        return _fill(atoms[(rest + next(choices, 0)) % len(atoms)], choices, depth)
     if kind == 1:
         return _fill(_SHAPES[rest % len(_SHAPES)], choices, depth)
     if kind == 2:
         count = rest % 4
         name = _PROCEDURES[(next(choices, 0) * 256 + next(choices, 0)) % len(_PROCEDURES)]
-        return f"({' '.join([name, *_some(choices, count, depth)])})"
-    forms = _KEYWORDS
-    return f"({' '.join([forms[rest % len(forms)], *_some(choices, next(choices, 0) % 4, depth)])})"
+    else:
+        name = _KEYWORDS[rest % len(_KEYWORDS)]
+        count = next(choices, 0) % 4
+    return from_list([name, *(_part(choices, depth) for _ in range(count))])
 
 
-def _some(choices: Iterator[int], count: int, depth: int) -> list[str]:
-    return [_expression(choices, next(choices, 0), depth + 1) for _ in range(count)]
+def _part(choices: Iterator[int], depth: int) -> Value:
+    return _expression(choices, next(choices, 0), depth + 1)
 
 
-def _fill(shape: str, choices: Iterator[int], depth: int) -> str:
-    parts = []
-    for number, part in enumerate(
-        shape.replace("{n}", "\0n\0").replace("{e}", "\0e\0").split("\0")
-    ):
-        if number % 2 == 0:
-            parts.append(part)
-        elif part == "n":
-            parts.append(_NAMES[next(choices, 0) % len(_NAMES)])
-        else:
-            parts.append(_expression(choices, next(choices, 0), depth + 1))
-    return "".join(parts)
+def _fill(shape: Value, choices: Iterator[int], depth: int) -> Value:
+    """Return a copy of a shape with choices in its gaps; what can be changed is always new."""
+    if shape is _NAME:
+        return _NAMES[next(choices, 0) % len(_NAMES)]
+    if shape is _PART:
+        return _part(choices, depth)
+    if isinstance(shape, Pair):
+        first = _fill(shape.car, choices, depth)
+        return Pair(first, _fill(shape.cdr, choices, depth))
+    if isinstance(shape, Vector):
+        return Vector(_fill(item, choices, depth) for item in shape)
+    if isinstance(shape, String):
+        return String(shape.text)
+    return Uniform(shape.tag, shape.array.copy()) if isinstance(shape, Uniform) else shape
 
 
-_PROCEDURES = sorted(TABLE)
-_KEYWORDS = sorted(FORMS)
+_PROCEDURES = [intern(name) for name in sorted(TABLE)]
+_KEYWORDS = [intern(name) for name in sorted(FORMS)]

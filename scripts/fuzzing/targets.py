@@ -26,7 +26,10 @@ from racs_server.errors import CommandError, DataError, StreamError
 from racs_server.glob import compile_glob
 from racs_server.lang import parse
 from racs_server.riff import SEGMENT_HEADER
-from racs_server.scheme import Budgets, Interpreter, SchemeError
+from racs_server.scheme import Budgets, Interpreter, Meter, SchemeError
+from racs_server.scheme.errors import Source
+from racs_server.scheme.printer import TooLongError, written
+from racs_server.scheme.reader import read
 from racs_server.storage import attachments, log, records
 from racs_server.storage.checksums import BLOCK, Checksums
 from racs_server.storage.segment import DamagedBlock, Segment
@@ -348,20 +351,34 @@ def _written(record: records.Record) -> bytes:
 _BUDGETS = Budgets(
     steps=300, seconds=2.0, memory=1 << 20, integer=512, output=4096, nesting=60, source=4096
 )
+_MOST_WRITTEN = 1 << 16
 _interpreter: Interpreter | None = None
 
 
-def scheme(data: bytes) -> None:
+def scheme_read(data: bytes) -> None:
+    """Read data: what is written of them is read as the same data again."""
+    try:
+        found = read(Source(data.decode("utf-8", "replace")), Meter(_BUDGETS), program=False)
+        texts = [written(datum.value, _MOST_WRITTEN) for datum in found]
+    except (SchemeError, TooLongError):
+        return
+    for text in texts:
+        (again,) = read(Source(text), program=False)
+        assert written(again.value) == text
+
+
+def scheme_run(data: bytes) -> None:
     """Run programs: a value that can be printed, or an error of the program's own."""
     global _interpreter
     if _interpreter is None:
         _interpreter = Interpreter(_BUDGETS)
         _interpreter.layer()
-    text = (
-        programs.generate(data[1:]) if data[:1] < b"\x80" else data[1:].decode("utf-8", "replace")
-    )
     try:
-        _interpreter.print(_interpreter.evaluate(text))
+        if data[:1] < b"\x80":
+            value = _interpreter.evaluate_data(programs.generate(data[1:]))
+        else:
+            value = _interpreter.evaluate(data[1:].decode("utf-8", "replace"))
+        _interpreter.print(value)
     except SchemeError:
         return
     finally:
@@ -375,6 +392,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "commands": commands,
     "segment": segment,
     "log": commit_log,
-    "scheme": scheme,
+    "scheme-read": scheme_read,
+    "scheme-run": scheme_run,
 }
 """All targets, by the names of their folders of seeds."""

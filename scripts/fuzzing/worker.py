@@ -20,7 +20,14 @@ ABOUT = {
         "racs_server/storage/attachments.py",
     ),
     "log": ("racs_server/storage/log.py", "racs_server/storage/records.py"),
-    "scheme": ("racs_server/scheme/*",),
+    "scheme-read": (
+        "racs_server/scheme/builder.py",
+        "racs_server/scheme/graphs.py",
+        "racs_server/scheme/literals.py",
+        "racs_server/scheme/printer.py",
+        "racs_server/scheme/reader.py",
+    ),
+    "scheme-run": ("racs_server/scheme/*",),
 }
 """The files that each target is about."""
 
