@@ -1,7 +1,14 @@
-"""A small Scheme: R7RS-small's core with budgets, as a library that knows nothing of streams.
+"""A small Scheme: R7RS-small with budgets, as a library that knows nothing of streams.
 
 Text becomes data (`reader`), data become nodes (`compiler`, with the forms in `core_forms`,
-`derived_forms` and `syntax_rules`), and nodes are run (`machine`), all of it counted (`meter`).
+`macro_forms`, `derived_forms` and `library_forms`), and nodes are run (`machine`), all of it
+counted (`meter`).
+
+What is otherwise than in R7RS-small: there are no files, no processes and no input, so all ports
+are in memory; all names are there without an ``import``, and `eval` has one environment, which is
+that of the program; a continuation that was taken in one form at top level and is called in a later
+one finishes its own form again, and then the program goes on after the later one; literal constants
+can be changed, which R7RS calls an error. ``eq?`` is ``eqv?``.
 
 The interpreter is imported when it is first asked for: a process that only has others evaluate
 needs no more than the budgets and the errors.

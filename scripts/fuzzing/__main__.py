@@ -59,7 +59,8 @@ def _fuzz(
     command = [
         sys.executable, "-m", "scripts.fuzzing.worker", name, str(corpus), str(SEEDS / name),
         f"-max_total_time={seconds}", f"-runs={runs}", f"-seed={seed}",
-        f"-max_len={_LONGEST.get(name, 2048)}", "-timeout=20", "-rss_limit_mb=2048", f"-artifact_prefix={folder}/",
+        f"-max_len={_LONGEST.get(name, 2048)}", "-timeout=20", "-rss_limit_mb=2048",
+        f"-artifact_prefix={folder}/",
     ]  # fmt: skip
     began = time.monotonic()
     inputs, tail = 0, list[str]()

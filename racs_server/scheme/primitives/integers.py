@@ -10,6 +10,8 @@ from racs_server.scheme.primitives.numbers import bits, made, number
 from racs_server.scheme.primitives.table import count, procedure, wrong
 from racs_server.scheme.values import Value, Values
 
+_SMALL = 1 << 62
+
 
 def integer(value: Value) -> Any:
     """Return an integer, exact or not, which it must be."""
@@ -27,6 +29,8 @@ def exact_integer(value: Value) -> int:
 
 def _divide(meter: Meter, n: Value, d: Value, divide: Callable[[int, int], Any]) -> Any:
     """Divide integers, exact or not; ``divide`` works on exact ones."""
+    if n.__class__ is int and d.__class__ is int and d and -_SMALL < n < _SMALL:
+        return divide(n, d)
     inexact = integer(n).__class__ is float or integer(d).__class__ is float
     if d == 0:
         raise EvaluationError("division by zero")

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from racs_server.scheme.errors import EvaluationError
 from racs_server.scheme.literals import LiteralError, number_text, parse_number, simplest, to_float
-from racs_server.scheme.meter import Meter
+from racs_server.scheme.meter import OBJECT_BYTES, Meter
 from racs_server.scheme.primitives.table import procedure, text, wrong
 from racs_server.scheme.values import Complex, String, Value, rectangular
 
@@ -229,6 +229,9 @@ def _decrement(meter: Meter, z: Value) -> Value:
 
 @procedure("number->string")
 def _number_to_string(meter: Meter, z: Value, radix: Value = 10) -> String:
+    if radix == 10 and z.__class__ is int and -_SMALL < z < _SMALL:
+        meter.charge(2 * OBJECT_BYTES)
+        return String(str(z))
     number(z)
     if radix.__class__ is not int or not 2 <= radix <= 36:
         raise wrong("a radix from 2 to 36", radix)

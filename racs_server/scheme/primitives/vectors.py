@@ -63,7 +63,10 @@ def _vector_ref(items: Value, k: Value) -> Value:
 
 @procedure("vector-set!")
 def _vector_set(items: Value, k: Value, value: Value) -> Value:
-    vector(items)[index(k, len(items))] = value
+    if items.__class__ is Vector and k.__class__ is int and 0 <= k < len(items):
+        items[k] = value
+    else:
+        vector(items)[index(k, len(items))] = value
     return UNSPECIFIED
 
 
