@@ -25,12 +25,12 @@ DEEP = [
 
 @pytest.mark.parametrize(("source", "expected"), DEEP)
 def test_deep_program(source: str, expected: str) -> None:
-    interpreter = Interpreter()
+    interpreter = Interpreter(Budgets(seconds=100))
     assert interpreter.print(interpreter.evaluate(source)) == expected
 
 
 def test_deep_text_is_read_compiled_run_and_printed() -> None:
-    interpreter = Interpreter(Budgets(nesting=200_000, memory=1 << 30))
+    interpreter = Interpreter(Budgets(nesting=200_000, memory=1 << 30, seconds=100))
     depth = 3000
     data = "(" * depth + ")" * depth
     assert interpreter.print(interpreter.evaluate(f"'{data}")) == data
