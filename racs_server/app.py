@@ -9,14 +9,15 @@ import resource
 import signal
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
 
-from racs_server.access import Access, UsersFile, listening_problem
-from racs_server.access.listening import is_loopback
+from racs_server.access import Access, UsersFile, is_loopback, listening_problem
+from racs_server.access.origins import names_of, origins_of
 from racs_server.commands import (
     TABLE,
     CommandTable,
@@ -34,7 +35,9 @@ from racs_server.storage import Disk, Durability, Store, StoreOptions
 from racs_server.values import StreamEvent, StreamRange
 
 if TYPE_CHECKING:
+    from racs_server import gateway
     from racs_server.gateway import Site
+    from racs_server.hub import Hub
 
 logger = logging.getLogger(__name__)
 
@@ -162,6 +165,7 @@ async def _serve(
         bus=bus.statistics,
         memory=budget.statistics,
     )
+    hub, hub_site = await open_hub(services, tls) or (None, None)
     if evaluator is not None and settings.eval_library:
         await trio.to_thread.run_sync(evaluator.check_library)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -181,12 +185,17 @@ async def _serve(
             announce(
                 f"racs-server listens on {server.addresses}, data in {settings.data_dir}:"
                 f" {store.report.streams} streams, durability {settings.durability};"
-                f" {store.report}" + (f"; HTTP at {site.urls}" if site else "")
+                f" {store.report}"
+                + (f"; HTTP at {site.urls}" if site else "")
+                + (f"; hub at {hub_site.urls}" if hub_site else "")
             )
             async with trio.open_nursery() as serving:
                 serving.start_soon(server.serve, ending)
                 if site is not None:
                     serving.start_soon(site.serve, ending)
+                if hub is not None and hub_site is not None:
+                    serving.start_soon(hub.run, ending)
+                    serving.start_soon(hub_site.serve, ending)
             nursery.cancel_scope.cancel()
 
 
@@ -201,17 +210,51 @@ async def open_site(services: Services, tls: ssl.SSLContext | None) -> "Site | N
     settings = services.settings
     if settings.http_port < 0:
         return None
-    try:
+    with _extra("--http-port", "http"):
         from racs_server import gateway
+    app = gateway.make_app(_behind_http(services))
+    return await gateway.Site(app, settings.http_port, settings, tls).listen()
+
+
+async def open_hub(services: Services, tls: ssl.SSLContext | None) -> "tuple[Hub, Site] | None":
+    """Open the hub of runes and listen for it, if the settings say so; errors as `open_site`."""
+    settings, access = services.settings, services.guard.access
+    if settings.hub_port < 0:
+        return None
+    with _extra("--hub-port", "hub"):
+        from racs_server import gateway, hub
+    opened = hub.Hub(
+        settings.data_dir / "hub",
+        services.store,
+        access,
+        most_bytes=settings.hub_max_file,
+        keep=settings.hub_keep,
+        names=names_of(f"{settings.host},{settings.http_hosts}"),
+        origins=origins_of(settings.http_origins),
+        tls=tls is not None,
+    )
+    app = hub.create_app(opened, gateway.make_app(_behind_http(services)))
+    return opened, await gateway.Site(app, settings.hub_port, settings, tls).listen()
+
+
+def _behind_http(services: Services) -> "gateway.Services":
+    from racs_server import gateway
+
+    return gateway.Services(
+        services.store, services.executor, services.guard, services.reading, services.settings
+    )
+
+
+@contextmanager
+def _extra(option: str, name: str) -> Iterator[None]:
+    """Say of an option whose packages are not there how to get them."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         raise StartError(
-            f"--http-port needs the package {error.name}, which is not installed:"
-            " pip install 'racs-store[http]'"
+            f"{option} needs the package {error.name}, which is not installed:"
+            f" pip install 'racs-store[{name}]'"
         ) from None
-    behind = gateway.Services(
-        services.store, services.executor, services.guard, services.reading, settings
-    )
-    return await gateway.Site(gateway.make_app(behind), settings.http_port, settings, tls).listen()
 
 
 def make_evaluator(settings: Settings, table: CommandTable) -> PoolEvaluator | None:

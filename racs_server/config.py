@@ -98,6 +98,28 @@ class Settings:
         "Origins whose web pages may use HTTP, joined by commas, such as https://lab.example; other"
         " sites' pages are refused.",
     )
+    hub_port: int = _setting(
+        -1,
+        "TCP port to serve the hub of runes and its page on (needs the extra [hub]); 0 takes a free"
+        " one, -1 none. What http_hosts and http_origins say holds for it as well.",
+        least=-1,
+        most=65535,
+    )
+    hub_max_file: int = _setting(
+        100 << 20,
+        "Largest file that a page gives to a rune, or a rune gives out.",
+        least=1024,
+        most=4 << 30,
+        unit="bytes",
+    )
+    hub_keep: float = _setting(
+        7 * 86400.0,
+        "Seconds for which the hub keeps the files of runs as they came; what is in them stays in"
+        " the archive.",
+        least=60,
+        most=1e9,
+        unit="s",
+    )
     log_level: str = _setting("info", "How much is logged, to standard error.", choices=LOG_LEVELS)
     log_format: str = _setting(
         "text",

@@ -19,6 +19,7 @@ COMMANDS = {
     "record": ("racs.cli.recording", "Record audio from standard input into a stream."),
     "eval": ("racs.cli.asking", "Evaluate a Scheme expression on the server."),
     "expire": ("racs.cli.removing", "Let streams be deleted some time after their last audio."),
+    "rune": ("racs.cli.runes", "Run remote functions with a page, and make new ones."),
     "rm": ("racs.cli.removing", "Delete streams, for good."),
 }
 """Each command's module, which has it under the name ``<name>_command``, and its summary."""

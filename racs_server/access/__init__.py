@@ -18,7 +18,7 @@ Knows nothing of sockets, commands or the event loop.
 
 from racs_server.access.access import Access
 from racs_server.access.delays import Delays
-from racs_server.access.listening import listening_problem
+from racs_server.access.listening import is_loopback, listening_problem
 from racs_server.access.passwords import Login, Passwords
 from racs_server.access.rights import EVERYONE, NOBODY, Caller, Effect, Grant, refusal, require
 from racs_server.access.users import Token, User, Users, UsersFile
@@ -37,6 +37,7 @@ __all__ = [
     "User",
     "Users",
     "UsersFile",
+    "is_loopback",
     "listening_problem",
     "refusal",
     "require",

@@ -16,17 +16,16 @@ decided where it is done.
 
 import base64
 import binascii
-import ipaddress
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from racs_server.access import EVERYONE, NOBODY, Access, Caller, Login
+from racs_server.access.origins import host_problem, names_of, origin_problem, origins_of
 from racs_server.commands.cache import Cache
 from racs_server.config import Settings
 from racs_server.errors import AccessError
@@ -44,8 +43,6 @@ _REQUEST_HEADERS = "Authorization, Content-Type, Range, If-Range, Last-Event-ID"
 _RESPONSE_HEADERS = (
     "Accept-Ranges, Content-Disposition, Content-Length, Content-Range, ETag, Location"
 )
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_SAME = {"ws": "http", "wss": "https"}
 
 
 class Guard(Protocol):
@@ -55,84 +52,6 @@ class Guard(Protocol):
 
     async def identify(self, login: Login, address: str) -> Caller:
         """Return who has shown something; `AccessError` if it was wrong."""
-
-
-def host_problem(host: str | None, known: frozenset[str]) -> str | None:
-    """Decide whether a request's Host can be this server; return why not, or None.
-
-    Parameters
-    ----------
-    host
-        The header.
-    known
-        Names by which the server is reached, in lower case.
-    """
-    if not host:
-        return "a request needs a Host header that names this server"
-    name = _host_name(host)
-    if name is not None and (name in known or name == "localhost" or _is_address(name)):
-        return None
-    return (
-        f"Host {host!r} is not known to be this server: reach it as localhost or by its address,"
-        " or have its operator name it in the setting http_hosts"
-    )
-
-
-def _host_name(host: str) -> str | None:
-    try:
-        return urlsplit(f"//{host}").hostname
-    except ValueError:
-        return None
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def origin_problem(
-    origin: str | None, own: str, allowed: frozenset[str], site: str | None = None
-) -> str | None:
-    """Decide whether the page that sent a request may; return why not, or None.
-
-    Parameters
-    ----------
-    origin
-        The header; None: it was not sent, so that it was no page of another origin that could read
-        the response, or change something.
-    own
-        The origin that this server's own pages have.
-    allowed
-        Further origins.
-    site
-        ``Sec-Fetch-Site`` of a request that may change something; browsers alone send it.
-    """
-    if origin is None:
-        if site in (None, "none", "same-origin"):
-            return None
-        return f"a request from a page of another origin (Sec-Fetch-Site: {site}) changes nothing"
-    normal = _normal(origin)
-    if normal is not None and (normal == _normal(own) or normal in allowed):
-        return None
-    return (
-        f"pages of {origin} may not use this server; its operator can allow it with the setting"
-        " http_origins"
-    )
-
-
-def _normal(origin: str) -> str | None:
-    """Return an origin in lower case and with its port; None if it is none."""
-    try:
-        parts = urlsplit(origin)
-        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
-    except ValueError:
-        return None
-    if not parts.scheme or not parts.hostname or parts.path not in ("", "/"):
-        return None
-    return f"{_SAME.get(parts.scheme, parts.scheme)}://{parts.hostname}:{port}"
 
 
 def shown(headers: Mapping[str, str]) -> Login | None:
@@ -179,10 +98,8 @@ class Door:
     def __init__(self, app: ASGIApp, guard: Guard, settings: Settings) -> None:
         self._app = app
         self._guard = guard
-        names = {settings.host, *settings.http_hosts.split(",")}
-        self._hosts = frozenset(name.strip().lower() for name in names if name.strip())
-        origins = (each.strip() for each in settings.http_origins.split(","))
-        self._origins = frozenset(filter(None, map(_normal, origins)))
+        self._hosts = names_of(f"{settings.host},{settings.http_hosts}")
+        self._origins = origins_of(settings.http_origins)
         self._callers: Cache[bytes, Caller] = Cache(_REMEMBERED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,0 +1,79 @@
+"""The hub as an ASGI application: its addresses, the gateway's, and the page, behind one door."""
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from racs_server.errors import RacsError
+from racs_server.hub.api import PageApi
+from racs_server.hub.door import Door, problem
+from racs_server.hub.exchange import Exchange
+from racs_server.hub.hub import Hub, problem_of
+
+PAGE = Path(__file__).parent / "page"
+"""The page: what is in this folder is given to everybody."""
+
+
+def create_app(hub: Hub, gateway: ASGIApp | None = None, page: Path = PAGE) -> Starlette:
+    """Return the application.
+
+    Parameters
+    ----------
+    hub
+        What it is made of.
+    gateway
+        What answers all that is neither the hub's nor a file of the page, such as the archive over
+        HTTP.
+    page
+        The folder of the page, given out under ``/``.
+    """
+    rest = Mount("/", _PageOr(page, gateway))
+    return Starlette(
+        routes=[*Exchange(hub).routes(), *PageApi(hub).routes(), rest],
+        middleware=[Middleware(Door, hub=hub)],
+        exception_handlers={RacsError: _answer_error, HTTPException: _answer_http},
+    )
+
+
+class _PageOr:
+    """Gives out the files of the page; what is none is somebody else's.
+
+    Parameters
+    ----------
+    page
+        The folder.
+    other
+        Who answers the rest; None: nobody.
+    """
+
+    def __init__(self, page: Path, other: ASGIApp | None) -> None:
+        self._files = StaticFiles(directory=page, html=True, check_dir=False)
+        self._other = other
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        name = scope["path"].strip("/") or "index.html"
+        if self._other is None or self._files.lookup_path(name)[1] is not None:
+            await self._files(scope, receive, send)
+        else:
+            await self._other(scope, receive, send)
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RacsError)
+    status, title = problem_of(error)
+    if status == 403 and request.state.visitor is None:
+        status = 401
+    return problem(status, title, str(error))
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, error.detail, f"{request.method} {request.url.path}")

@@ -1,0 +1,341 @@
+"""Who is registered, and what becomes of runs: every change of the hub's state, one method each.
+
+A run waits in its rune's queue; it is offered, in answer to a poll, when the rune has loaded and
+nothing else holds it; the rune says that it is processing it, puts files, and replies. `next_offer`
+decides alone what a poll gets.
+
+All of it blocks, and is called in one thread at a time.
+
+Invariants
+----------
+- A rune has at most one run that it holds, but where the hub was restarted meanwhile.
+- A reply is taken whenever it comes, also for a run that was given up or stopped: nothing that a
+  rune has made is dropped.
+"""
+
+import secrets
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from racs.runs import RunFile
+from racs_server.errors import RequestError
+from racs_server.hub.book import Book
+from racs_server.hub.contract import Contract
+from racs_server.hub.rows import (
+    ABORTED,
+    COMPLETED,
+    ERROR,
+    FINAL,
+    PENDING,
+    PROCESSING,
+    Mapping,
+    Run,
+    Rune,
+    Upload,
+)
+
+OFFER_AGAIN = 10.0
+"""Seconds after which a run that was offered, and not taken up, is offered again."""
+PROBE_AGAIN = 30.0
+"""The same, for a run behind an orphan: the rune may be busy with that, and refuse."""
+
+JUST_NOW = 2.0
+"""Seconds after a run in which what its process printed in it may still come."""
+MOST_CONSOLE = 1 << 20
+"""Characters that are kept of what a process prints during a run."""
+
+_replace = msgspec.structs.replace
+_LOST = "its reply did not come: the hub or the rune was restarted meanwhile. Run it again"
+
+
+class NotFoundError(RequestError):
+    """There is no such thing."""
+
+
+def next_offer(rune: Rune | None, active: Sequence[Run], now: float) -> Run | None:
+    """Decide which run a poll gets.
+
+    Parameters
+    ----------
+    rune
+        Who polls, if it is known.
+    active
+        Its runs that are not final or that it holds, in order.
+    now
+        Seconds since the epoch.
+    """
+    if rune is None or not rune.loaded:
+        return None
+    holders = [run for run in active if run.holds]
+    waiting = next((run for run in active if run.state == PENDING), None)
+    if waiting is None or not all(run.orphaned for run in holders):
+        return None
+    patience = PROBE_AGAIN if holders else OFFER_AGAIN
+    return waiting if now - waiting.offered >= patience else None
+
+
+def match_files(
+    files: Sequence[dict[str, Any]], mine: Sequence[Upload], strangers: Sequence[Upload] = ()
+) -> list[Upload | None]:
+    """Return the upload of each file of a reply, by name and order.
+
+    Those that are left are taken by order alone: the client's names lose what cannot be in an
+    address on their way here.
+
+    Parameters
+    ----------
+    files
+        The reply's.
+    mine
+        What certainly came out of this run.
+    strangers
+        What may have: by name only.
+    """
+    left = [*mine, *strangers]
+    found: list[Upload | None] = []
+    for file in files:
+        upload = next((each for each in left if each.name == file.get("name")), None)
+        found.append(upload)
+        if upload is not None:
+            left.remove(upload)
+    rest = [upload for upload in mine if upload in left]
+    return [upload or (rest.pop(0) if rest else None) for upload in found]
+
+
+class Desk:
+    """Changes what the book holds.
+
+    Parameters
+    ----------
+    book
+        The rows.
+    clock
+        Returns seconds since the epoch.
+    """
+
+    def __init__(self, book: Book, clock: Callable[[], float]) -> None:
+        self.book = book
+        self._clock = clock
+        for run in book.select(Run, holds=True):
+            book.put(_replace(run, orphaned=True))
+
+    def __repr__(self) -> str:
+        return f"<Desk {self.book!r}>"
+
+    def rune(self, token: str) -> Rune:
+        """Return a rune; `NotFoundError` if there is none."""
+        rune = self.book.get(Rune, token)
+        if rune is None:
+            raise NotFoundError(f"there is no connection {token!r}")
+        return rune
+
+    def run(self, run_id: str) -> Run:
+        """Return a run; `NotFoundError` if there is none."""
+        run = self.book.get(Run, run_id)
+        if run is None:
+            raise NotFoundError(f"there is no run {run_id!r}")
+        return run
+
+    def register(
+        self, token: str, contract: Contract, key: str, host: str = "", *, near: bool = True
+    ) -> None:
+        """Take a rune's contract; see `Rune`."""
+        rune = self.book.get(Rune, token) or Rune(token)
+        now = self._clock()
+        rune = _replace(rune, contract=contract, key=key, host=host, near=near, compute_at=now)
+        self.book.put(rune)
+
+    def map(self, master: str, token: str, name: str, type_: str, description: str) -> Mapping:
+        """Show a connection to who has a master token (its hash)."""
+        now = self._clock()
+        old = next(iter(self.book.select(Mapping, master=master, token=token)), None)
+        mapping = Mapping(
+            old.id if old else str(uuid.uuid4()),
+            master,
+            token,
+            name,
+            type_,
+            description,
+            old.created if old else now,
+            now,
+        )
+        known = self.book.get(Rune, token) or Rune(token)
+        self.book.put(mapping, known)
+        return mapping
+
+    def set_loaded(self, token: str, loaded: bool) -> None:
+        """Note whether a rune is ready; one that begins anew has lost what it was busy with."""
+        rune = self.book.get(Rune, token) or Rune(token)
+        lost = [] if loaded else self.book.select(Run, token=token, holds=True)
+        self.book.put(
+            _replace(rune, loaded=loaded, compute_at=self._clock()),
+            *(self._given_up(run) for run in lost),
+        )
+
+    def _given_up(self, run: Run, why: str = _LOST) -> Run:
+        if run.state in FINAL:
+            return _replace(run, holds=False)
+        now = self._clock()
+        return _replace(run, state=ERROR, error=why, ended=now, holds=False, archived=False)
+
+    def give_up(self, token: str, why: str) -> None:
+        """End the run that a rune holds: the rune is gone."""
+        held = self.book.select(Run, token=token, holds=True)
+        self.book.put(*(self._given_up(run, why) for run in held))
+
+    def queue(self, run: Run) -> None:
+        """Take a run."""
+        self.book.put(run)
+
+    def active(self, token: str) -> list[Run]:
+        """Return the runs of a rune that are not final or that it holds, in order."""
+        found = {run.id: run for run in self.book.select(Run, token=token, holds=True)}
+        found |= {run.id: run for run in self.book.select(Run, token=token, state=PENDING)}
+        return sorted(found.values(), key=lambda run: run.created)
+
+    def offer(self, token: str) -> Run | None:
+        """Return the run that a poll gets, or None."""
+        run = next_offer(self.book.get(Rune, token), self.active(token), self._clock())
+        if run is not None:
+            run = _replace(run, offered=self._clock())
+            self.book.put(run)
+        return run
+
+    def take_status(self, token: str, run_id: str, status: str) -> None:
+        """Take a rune's word that it processes a run, or that it does not."""
+        run = self._of(token, run_id)
+        if run.state != PENDING:
+            return
+        holders = self.book.select(Run, token=token, holds=True)
+        if status == PROCESSING:
+            run = _replace(run, state=PROCESSING, holds=True, started=self._clock())
+            self.book.put(run, *(self._given_up(each) for each in holders))
+        elif status == ERROR and not holders:
+            why = "the rune refused it, as it does when it is busy or knows no such function"
+            self.book.put(self._given_up(run, why))
+
+    def take_reply(self, token: str, run_id: str, response: dict[str, Any]) -> Run:
+        """Take what a run has come to."""
+        run = self._of(token, run_id)
+        files = [file for file in response.get("files") or () if isinstance(file, dict)]
+        rune = self.rune(token)
+        mine = self.book.select(Upload, run=run_id)
+        matched = match_files(files, mine, self._strangers(rune, run))
+        outputs = [
+            _output(number, file, upload)
+            for number, (file, upload) in enumerate(zip(files, matched, strict=True), 1)
+        ]
+        # what was put but is not in the reply came out of the run all the same
+        rest = [upload for upload in mine if upload not in matched]
+        outputs += [_output(len(files) + n, {}, upload) for n, upload in enumerate(rest, 1)]
+        uploads = [*matched, *rest]
+        failed = response.get("status") == ERROR or bool(response.get("error"))
+        state = ABORTED if run.state == ABORTED else ERROR if failed else COMPLETED
+        now = self._clock()
+        run = _replace(
+            run,
+            state=state,
+            outputs=tuple(outputs),
+            files=tuple(upload.id if upload else "" for upload in uploads),
+            message=_text(response.get("message")),
+            error=(_text(response.get("error")) or "it failed, and did not say why")
+            if failed
+            else None,
+            logs=_text(response.get("logs")) or "",
+            started=run.started or now,
+            ended=now,
+            holds=False,
+            archived=False,
+        )
+        self.book.put(run, *(_replace(each, run=run_id) for each in uploads if each))
+        return run
+
+    def take_upload(self, upload: Upload) -> Upload:
+        """Take a file; if only one run can have made it, it is that one's at once."""
+        if upload.output and not upload.run:
+            busy = [
+                run
+                for run in self.book.select(Run, holds=True)
+                if self.rune(run.token).key == upload.key
+            ]
+            if len(busy) == 1:
+                upload = _replace(upload, run=busy[0].id)
+        self.book.put(upload)
+        return upload
+
+    def _strangers(self, rune: Rune, run: Run) -> list[Upload]:
+        """Return what was put while a run was on, by nobody knows which of several."""
+        found = self.book.select(Upload, key=rune.key, run="")
+        return [each for each in found if each.output and each.created >= run.started]
+
+    def abort(self, token: str, run_id: str | None = None) -> list[Run]:
+        """Stop the runs of a rune, or one of them, that are not final; returns them.
+
+        What a rune is busy with goes on until it ends by itself; its result is kept.
+        """
+        now = self._clock()
+        ended = [
+            _replace(run, state=ABORTED, ended=now, archived=False)
+            for run in self.active(token)
+            if run.state not in FINAL and run_id in (None, run.id)
+        ]
+        self.book.put(*ended)
+        return ended
+
+    def take_output(self, key: str, text: str) -> str:
+        """Add what a rune's process printed to the run that it is busy with, or was just now.
+
+        Returns
+        -------
+        The id of a run that was stopped while the rune was busy with it, which only the end of its
+        process can end; "" if there is none.
+        """
+        tokens = [rune.token for rune in self.book.select(Rune) if rune.key == key]
+        runs = [run for token in tokens for run in self.book.last(Run, 5, "", token=token)]
+        now = self._clock()
+        mine = [run for run in runs if run.holds or (run.ended and now - run.ended < JUST_NOW)]
+        if mine and text:
+            run = max(mine, key=lambda each: each.holds)
+            room = MOST_CONSOLE - len(run.console)
+            if room > 0:
+                cut = "\n… and more, which is not kept\n" if len(text) > room else ""
+                console = run.console + text[:room] + cut
+                self.book.put(_replace(run, console=console, archived=False))
+        return next((run.id for run in runs if run.holds and run.state == ABORTED), "")
+
+    def take_end(self, key: str, why: str) -> None:
+        """Take note that a rune's process is over."""
+        for rune in self.book.select(Rune):
+            if rune.key == key:
+                self.book.put(_replace(rune, loaded=False))
+                self.give_up(rune.token, why)
+
+    def _of(self, token: str, run_id: str) -> Run:
+        run = self.run(run_id)
+        if run.token != token:
+            raise NotFoundError(f"the connection {token!r} has no run {run_id!r}")
+        return run
+
+
+def _output(number: int, file: dict[str, Any], upload: Upload | None) -> RunFile:
+    name = _text(file.get("name")) or (upload.name if upload else "") or "file"
+    return RunFile(
+        number=number,
+        name=name.rpartition("/")[2] or "file",
+        type=_text(file.get("type")) or "other",
+        bytes=upload.bytes if upload else 0,
+        sha256=upload.sha256 if upload else "",
+        problem="" if upload else "the rune did not upload it",
+    )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else value if isinstance(value, str) else str(value)
+
+
+def new_id() -> str:
+    """Return an id that nobody can guess."""
+    return secrets.token_hex(16)

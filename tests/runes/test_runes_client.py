@@ -1,0 +1,200 @@
+"""The client ``runes-client==0.9.4`` as it is on PyPI, against a real hub.
+
+It lives in an environment of its own, which ``scripts/runes.sh`` makes.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+
+from racs.runs import decode, record_id
+from tests.runes.hub import RUNES_PYTHON, HubDaemon, Json, Launched, Page, wait_for
+
+pytestmark = pytest.mark.skipif(
+    not (os.environ.get("RACS_TEST_RUNES") and RUNES_PYTHON.exists()),
+    reason="takes minutes, and runes-client: sh scripts/runes.sh, then set RACS_TEST_RUNES=1",
+)
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubDaemon]:
+    with HubDaemon(tmp_path_factory.mktemp("hub") / "archive") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def rune(hub: HubDaemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+    with Launched(hub.hub, tmp_path_factory.mktemp("rune")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def page(hub: HubDaemon, rune: Launched) -> Iterator[Page]:
+    with Page(hub.hub) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def token(page: Page) -> str:
+    found: str = page.rune()["token"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def tone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tone") / "tone.wav"
+    samples = np.random.default_rng(1).integers(-20_000, 20_000, (4410, 2), np.int16)
+    soundfile.write(path, samples, 44_100)
+    return path
+
+
+def stored(hub: HubDaemon, stream_id: str) -> np.ndarray:
+    with hub.client() as racs:
+        return np.array(racs.execute_command(f"RANGE '{stream_id}' 0 1000000"))
+
+
+def check_output(hub: HubDaemon, made: Json, source: Path) -> None:
+    """Compare what is archived with what the rune has put, and that with what it was made of.
+
+    The client itself rounds what it copies: a sample can come out one step nearer to zero.
+    """
+    response = httpx.get(made["url"])
+    assert sha256(response.content).hexdigest() == made["sha256"]
+    put = soundfile.read(BytesIO(response.content), dtype="int16")[0].ravel()
+    assert stored(hub, made["stream"]).tolist() == put.tolist()
+    assert np.abs(put.astype(int) - samples(source)).max() <= 1
+
+
+def samples(path: Path) -> list[int]:
+    found: list[int] = soundfile.read(path, dtype="int16")[0].ravel().tolist()
+    return found
+
+
+def test_the_form(page: Page, token: str) -> None:
+    rune = page.ask("GET", f"runes/{token}")
+    assert (rune["name"], rune["description"]) == ("My Remote Code", "This is not a template")
+    assert [(each["name"], each["component"], each["default"]) for each in rune["form"]] == [
+        ("a", "slider", 5),
+        ("b", "file", None),
+        ("c", "choice", "grapes"),
+    ]
+    assert (rune["form"][0]["min"], rune["form"][0]["max"]) == (0, 10)
+
+
+def test_an_int_a_recording_and_a_choice(
+    hub: HubDaemon, page: Page, token: str, tone: Path
+) -> None:
+    began = time.monotonic()
+    run = page.ended(page.run(token, a=7, b=page.upload(tone), c="oranges"))
+    took = time.monotonic() - began
+    assert (run["state"], run["message"], run["error"]) == ("completed", "This is a message", None)
+    assert "given 7" in run["logs"]
+    assert "['int', 'str', 'str']" in run["logs"]
+    (given,), (made,) = run["inputs"], run["outputs"]
+    assert given["stream"].endswith(f"/{run['id']}/in/b")
+    assert stored(hub, given["stream"]).tolist() == samples(tone)
+    assert (made["name"], made["type"]) == ("tone.wav", "audio")
+    check_output(hub, made, tone)
+    with hub.client() as racs:
+        record = decode(racs.attachment(record_id("My Remote Code", run["id"]), "run.json"))
+    assert record.parameters["a"] == {"value": 7, "type": "int"}
+    assert record.outputs[0].sha256 == made["sha256"]
+    assert took < 10
+
+
+def test_values_that_do_not_fit_are_not_sent(page: Page, token: str) -> None:
+    for values, problem in [({"a": 11}, "at most 10"), ({"c": "apples"}, "one of 'cherries'")]:
+        response = page.http.post(f"runes/{token}/runs", json={"values": values})
+        assert response.status_code == 400
+        assert problem in response.json()["detail"]
+
+
+def test_one_that_raises(page: Page, token: str, tone: Path) -> None:
+    run = page.ended(page.run(token, b=page.upload(tone), c="raise"))
+    assert run["state"] == "error"
+    assert "boom" in run["error"]
+    assert [each["name"] for each in run["outputs"]] == ["tone.wav"], "an error may carry files"
+
+
+def test_one_that_blocks_is_not_taken_for_dead(page: Page, token: str, tone: Path) -> None:
+    first = page.run(token, b=page.upload(tone), c="block")
+    second = page.run(token, b=page.upload(tone), c="grapes")
+    assert page.ask("GET", f"runs/{second['id']}")["state"] == "pending"
+    runs = [page.ended(first), page.ended(second)]
+    assert [run["state"] for run in runs] == ["completed", "completed"]
+    assert runs[0]["ended"] <= runs[1]["started"]
+
+
+def test_one_that_prints_much(page: Page, token: str) -> None:
+    run = page.ended(page.run(token, c="much"))
+    assert run["state"] == "completed"
+    assert run["logs"].count("much is printed") > 10_000
+
+
+def test_fifty_files_and_equal_names(hub: HubDaemon, page: Page, token: str, tone: Path) -> None:
+    many = page.ended(page.run(token, b=page.upload(tone), c="many"))
+    assert len({each["stream"] for each in many["outputs"]}) == 50
+    equal = page.ended(page.run(token, b=page.upload(tone), c="equal"))
+    assert [each["name"] for each in equal["outputs"]] == ["same.wav", "same.wav"]
+    for each in (*many["outputs"], *equal["outputs"]):
+        check_output(hub, each, tone)
+
+
+def test_odd_names(hub: HubDaemon, page: Page, token: str, tone: Path) -> None:
+    odd = tone.with_name("schöne Töne; rm -rf.WAV")
+    odd.write_bytes(tone.read_bytes())
+    run = page.ended(page.run(token, b=page.upload(odd), c="odd"))
+    sound, note = run["outputs"]
+    assert sound["name"] == "a b&c#ü%41=.wav"
+    check_output(hub, sound, tone)
+    assert (note["name"], note["type"]) == ("note.txt", "text")
+    with hub.client() as racs:
+        assert racs.attachment(run["record"], note["attachment"]) == b"hello"
+
+
+def test_files_appear_as_they_come_and_a_run_can_be_stopped(
+    page: Page, rune: Launched, token: str, tone: Path
+) -> None:
+    run = page.run(token, b=page.upload(tone), c="wait")
+    assert wait_for(partial(page.with_outputs, run))["state"] == "processing"
+    assert page.ask("POST", f"runs/{run['id']}/stop") == {"stopped": 1}
+    assert page.ended(run)["state"] == "aborted"
+    after = page.ended(page.run(token, b=page.upload(tone), c="grapes"))
+    assert after["state"] == "completed", "its process was ended, and began again"
+
+
+def test_two_runes_at_once_and_a_hub_that_is_killed(tmp_path: Path, tone: Path) -> None:
+    with (
+        ExitStack() as stack,
+        HubDaemon(tmp_path / "archive") as hub,
+        Launched(hub.hub, tmp_path / "one", "One") as one,
+        Launched(hub.hub, tmp_path / "two", "Two") as two,
+    ):
+        page = stack.enter_context(Page(hub.hub))
+        runs = []
+        for name in ("One", "Two"):
+            found = page.rune(name)
+            runs.append(page.run(found["token"], b=page.upload(tone), c="wait"))
+            runs.append(page.run(found["token"], b=page.upload(tone), c="equal"))
+        for run in runs[::2]:
+            wait_for(partial(page.with_outputs, run))
+        hub.kill()
+        with HubDaemon(tmp_path / "archive", hub_port=hub.hub_port) as again:
+            for launched in (one, two):
+                (launched.scratch / "go on").touch()
+            ended = [page.ended(run) for run in runs]
+            assert [run["state"] for run in ended] == ["completed"] * 4
+            for run in ended:
+                assert len(run["outputs"]) == 2
+                for each in run["outputs"]:
+                    check_output(again, each, tone)
