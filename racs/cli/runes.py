@@ -23,7 +23,7 @@ from urllib.request import Request, urlopen
 
 import click
 
-from racs.cli.base import UNREACHABLE, Failure
+from racs.cli.base import UNREACHABLE, Command, Failure
 
 DEFAULT_HUB = "http://127.0.0.1:8765"
 _BOOT = Path(__file__).with_name("rune_boot.py")
@@ -64,15 +64,22 @@ runes.connect_to_server()
 '''
 
 
-@click.group("rune")
-def rune_command() -> None:
-    r"""Run runes: functions of yours that others call from a page.
+class RuneCommand(Command, click.Group):
+    """The group of these commands, with examples."""
 
-    \b
-    racs-server --hub-port 8765            # the hub, and its page
-    racs rune new hello                    # writes hello.py
-    racs rune run hello.py --python runes/bin/python
+
+@click.group("rune", cls=RuneCommand)
+def rune_command() -> None:
+    """Run remote functions with a page, and make new ones.
+
+    They are called from the page of a hub, which the server can be: racs-server --hub-port 8765.
     """
+
+
+rune_command.examples = (
+    "racs rune new hello",
+    "racs rune run hello.py --python runes/bin/python",
+)
 
 
 @rune_command.command("new")
