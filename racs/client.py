@@ -89,6 +89,11 @@ class Client:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} at {self._address}, {self._pool!r}>"
 
+    @property
+    def address(self) -> str:
+        """Host and port of the server."""
+        return str(self._address)
+
     def _target(self, stream_id: object, data: object, opener: Opener) -> Target:
         """Return where audio goes: data in the client's session, a builder's in one of its own."""
         session = uuid.uuid4().bytes if data is NO_DATA else self._session

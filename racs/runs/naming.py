@@ -8,7 +8,8 @@
 
 Each part is the text as it is, unless it is empty or too long or has a slash, a control character
 or a lone surrogate: these become ``_``, the part is cut, and ``-`` and the first 8 hex digits of
-the SHA-256 of the whole text (UTF-8) are added, so that different texts stay different.
+the SHA-256 of the whole text (UTF-8) are added, so that different texts stay different. A text that
+ends in ``-`` and 8 hex digits by itself gets its own as well, or it could be another's.
 
 Worked example: rune ``Reverb``, run ``7c1e``, parameter ``dry/wet`` is
 ``runes/Reverb/7c1e/in/dry_wet-01b14bc3``.
@@ -17,6 +18,7 @@ Invariant: every id has at most 255 bytes of UTF-8, and four or five parts.
 """
 
 import hashlib
+import re
 from typing import NamedTuple
 
 ROOT = "runes"
@@ -26,6 +28,7 @@ MAX_NAME = 110
 """Bytes of UTF-8 that each part has at most."""
 
 _HASH_DIGITS = 8
+_ENDS_IN_HASH = re.compile(rf"-[0-9a-f]{{{_HASH_DIGITS}}}\Z")
 
 
 class RunStream(NamedTuple):
@@ -58,7 +61,7 @@ def part(text: str, most: int = MAX_NAME) -> str:
         Bytes that it may have.
     """
     harmless = "".join(char if _is_harmless(char) else "_" for char in text)
-    if harmless == text and 0 < len(text.encode()) <= most:
+    if harmless == text and 0 < len(text.encode()) <= most and not _ENDS_IN_HASH.search(text):
         return text
     digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_HASH_DIGITS]
     kept = harmless.encode()[: most - _HASH_DIGITS - 1].decode(errors="ignore")
@@ -94,6 +97,11 @@ def runs_pattern(rune: str | None = None) -> str:
     """Return the pattern (LIST) of the record streams of a rune, or of all."""
     name = "*" if rune is None else _literally(part(rune, MAX_RUNE))
     return f"{ROOT}/{name}/*/run"
+
+
+def streams_pattern(rune: str, run: str) -> str:
+    """Return the pattern (LIST) of all streams of a run."""
+    return f"{_literally(_run(rune, run))}/*"
 
 
 def parse_id(stream_id: str) -> RunStream | None:

@@ -69,10 +69,12 @@ class Sound:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         import soundfile  # takes long to import
 
+        from racs.files import SequentialFile
+
         # opened here, since libsndfile looks at the name as well
         self._file = Path(path).open("rb")  # noqa: SIM115 (closed with the sound)
         try:
-            self._sound = soundfile.SoundFile(self._file)
+            self._sound = SequentialFile(self._file)
         except soundfile.LibsndfileError as error:
             self._file.close()
             raise ValueError(f"{os.fspath(path)!r} is no audio file: {error}") from None

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from racs.runes import Run, runs
 from scripts.reference import current
 from tests.e2e.daemon import Daemon
 
@@ -99,6 +100,30 @@ def test_the_example_of_listening(daemon: Daemon, capsys: pytest.CaptureFixture[
     capsys.readouterr()
     run("live", daemon)
     assert capsys.readouterr().out == "72000\nready\n"
+
+
+def test_the_example_of_a_rune(
+    daemon: Daemon,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RACS_SPOOL", str(tmp_path / "spool"))
+    soundfile.write("take.wav", np.linspace(-1, 1, 1000), 44_100, "PCM_16")
+    again = run("runes", daemon)["again"]
+    assert isinstance(again, Run)
+    status, streams = capsys.readouterr().out.splitlines()[:2]
+    assert status == "completed 0.5 listen to this"
+    assert "/in/sound', 'runes/backwards/" in streams
+    assert again.status == "completed"
+    with daemon.client() as racs:
+        first, second = (
+            racs.execute_command(f"EXTRACT '{stream_id}' 0 {2**53}")
+            for stream_id in (each.streams[1] for each in runs(racs))
+        )
+    assert len(first) == 1000
+    assert np.array_equal(first, second)
 
 
 def test_the_reference_is_current() -> None:

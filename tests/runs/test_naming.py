@@ -48,6 +48,7 @@ def test_every_id_can_be_one_and_says_what_it_is(rune: str, run: str, name: str)
 
 
 @given(ANY_TEXT, ANY_TEXT)
+@example("dry/wet", "dry_wet-01b14bc3")
 def test_different_names_stay_different(one: str, other: str) -> None:
     assert (input_id("r", "1", one) == input_id("r", "1", other)) is (one == other)
 
