@@ -1,10 +1,11 @@
 """The least that runes-client needs of a hub: it is told of one run, and what it answers is kept.
 
-A process of its own: ``python polled.py REQUEST``, with the request's data as JSON. Prints its
-port, then, as a line of JSON, what the rune replied.
+A process of its own: ``python polled.py REQUEST SECONDS``, with the request's data as JSON. Prints
+its port, then, as a line of JSON, what the rune replied, unless that takes too long.
 """
 
 import json
+import os
 import sys
 import threading
 import uuid
@@ -59,4 +60,7 @@ class Hub(BaseHTTPRequestHandler):
 if __name__ == "__main__":
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     print(server.server_address[1], flush=True)
+    threading.Timer(float(sys.argv[2]), server.shutdown).start()
     server.serve_forever()
+    sys.stdout.close()
+    os._exit(0)

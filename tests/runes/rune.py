@@ -21,7 +21,9 @@ from runes_client import RunesFilePath, ui_param
 Decorator = Callable[[Any], Any]
 above: Decorator = archive() if sys.argv[2] == "above" else lambda function: function
 slider: Decorator = ui_param("a", "RunesNumberSlider", min=0, max=10, step=1, default=5)
-choice: Decorator = ui_param("c", "RunesMultiChoice", options=["cherries", "oranges"])
+choice: Decorator = ui_param(
+    "c", "RunesMultiChoice", options=["grapes", "oranges"], default="grapes"
+)
 below: Decorator = archive() if sys.argv[2] == "below" else lambda function: function
 
 

@@ -42,7 +42,7 @@ def test_a_run_that_the_real_client_calls(
     params = {name: {"value": value, "type": kind} for name, (value, kind) in given.items()}
     data = json.dumps({"method_name": "arbitrary_method", "params": params})
     hub = subprocess.Popen(
-        [sys.executable, str(ROOT / "tests/runes/polled.py"), data],
+        [sys.executable, str(ROOT / "tests/runes/polled.py"), data, "120"],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -66,7 +66,9 @@ def test_a_run_that_the_real_client_calls(
             stderr=log,
         )
         try:
-            reply = json.loads(hub.stdout.readline())
+            line = hub.stdout.readline()
+            assert line, (tmp_path / "rune.log").read_text()
+            reply = json.loads(line)
             run = run_of(store, path)
         finally:
             rune.kill()
