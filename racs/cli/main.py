@@ -17,10 +17,17 @@ COMMANDS = {
     "import": ("racs.cli.importing", "Make streams of audio files."),
     "export": ("racs.cli.exporting", "Write a stream, or a part of it, to an audio file."),
     "record": ("racs.cli.recording", "Record audio from standard input into a stream."),
+    "play": ("racs.cli.playing", "Play a stream, or pipe it on."),
+    "follow": ("racs.cli.following", "Get a stream's audio while it is being recorded."),
+    "wave": ("racs.cli.drawing", "Draw a stream's waveform."),
     "eval": ("racs.cli.asking", "Evaluate a Scheme expression on the server."),
+    "shell": ("racs.cli.shell", "Talk to the server: commands and programs, line by line."),
+    "top": ("racs.cli.watching", "Watch what is being recorded, live."),
     "expire": ("racs.cli.removing", "Let streams be deleted some time after their last audio."),
     "rune": ("racs.cli.runes", "Run remote functions with a page, and make new ones."),
     "rm": ("racs.cli.removing", "Delete streams, for good."),
+    "doctor": ("racs.cli.checking", "Look whether all is well, and say what to do."),
+    "bench": ("racs.cli.measuring", "Measure this server."),
 }
 """Each command's module, which has it under the name ``<name>_command``, and its summary."""
 

@@ -33,9 +33,11 @@ def size_text(size: float) -> str:
 
 
 def length_text(seconds: float) -> str:
-    """Return a length of time: ``0.500 s``, ``12.3 s``, ``3:05``, ``26:03:05``."""
+    """Return a length of time: ``0.500 s``, ``12.3 s``, ``3:05``, ``23:03:05``, ``30 d 1 h``."""
     if seconds < 60:
         return f"{seconds:.3f} s" if seconds < 1 else f"{seconds:.1f} s"
+    if seconds >= 86400:
+        return f"{int(seconds) // 86400} d {int(seconds) % 86400 // 3600} h"
     minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"

@@ -1,6 +1,10 @@
 """Every example of the README runs as it stands, but for the port; every table is current."""
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +106,7 @@ def test_the_example_of_listening(daemon: Daemon, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == "72000\nready\n"
 
 
+<<<<<<< HEAD
 def test_the_example_of_a_rune(
     daemon: Daemon,
     capsys: pytest.CaptureFixture[str],
@@ -124,6 +129,26 @@ def test_the_example_of_a_rune(
         )
     assert len(first) == 1000
     assert np.array_equal(first, second)
+=======
+def test_the_examples_of_the_command_line(daemon: Daemon, tmp_path: Path) -> None:
+    """Each line after a $ is typed into a shell; what follows is what it prints."""
+    root = Path(__file__).parents[2]
+    (tmp_path / "tests").symlink_to(root / "tests")
+    program = f'racs() {{ {shlex.quote(sys.executable)} -m racs "$@"; }}\n'
+    environment = {"RACS_URL": f"racs://127.0.0.1:{daemon.port}", "PYTHONPATH": str(root)}
+    [text] = re.findall(r"<!-- example: console -->\n```console\n(.*?)```", TEXT, re.DOTALL)
+    for line, expected in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE):
+        done = subprocess.run(
+            ["bash", "-c", program + line],
+            cwd=tmp_path,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+        )
+        assert done.stdout == expected, line
+>>>>>>> c41a310 (racs play, follow, wave, shell, top, doctor and bench, and the command line in the README)
 
 
 def test_the_reference_is_current() -> None:
