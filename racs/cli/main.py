@@ -24,10 +24,10 @@ COMMANDS = {
     "shell": ("racs.cli.shell", "Talk to the server: commands and programs, line by line."),
     "top": ("racs.cli.watching", "Watch what is being recorded, live."),
     "expire": ("racs.cli.removing", "Let streams be deleted some time after their last audio."),
-    "rune": ("racs.cli.runes", "Run remote functions with a page, and make new ones."),
     "rm": ("racs.cli.removing", "Delete streams, for good."),
     "doctor": ("racs.cli.checking", "Look whether all is well, and say what to do."),
     "bench": ("racs.cli.measuring", "Measure this server."),
+    "rune": ("racs.cli.runes", "Run remote functions with a page, and make new ones."),
 }
 """Each command's module, which has it under the name ``<name>_command``, and its summary."""
 

@@ -65,7 +65,8 @@ def record_command(
             "audio is to come from standard input, such as: arecord -f cd | racs record studio"
         )
     raw = (rate, channels, depth)
-    incoming = sys.stdin.buffer
+    # Without its buffer, whose lock the thread that waits for audio would hold when Python ends.
+    incoming = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
     format_ = _raw_format(*raw) if any(raw) else _wav_format(incoming)
     facts = _stream(session, stream_id, format_)
     if seconds is not None:
@@ -154,7 +155,7 @@ class _Recording:
         """Put what comes into the spool, in whole sample frames."""
         rest = b""
         try:
-            while data := self._incoming.read1(self._next_size()):  # type: ignore[attr-defined]
+            while data := self._incoming.read(self._next_size()):
                 if self._left is not None:
                     self._left -= len(data)
                 rest += data

@@ -109,9 +109,12 @@ def read_wav_header(file: BinaryIO, start: bytes = b"") -> WavFormat:
 
 
 def _exactly(file: BinaryIO, count: int) -> bytes:
-    found = file.read(count)
-    if len(found) < count:
-        raise NotWavError("what came in ended before the audio of a WAV file began")
+    found = b""
+    while len(found) < count:
+        data = file.read(count - len(found))
+        if not data:
+            raise NotWavError("what came in ended before the audio of a WAV file began")
+        found += data
     return found
 
 
