@@ -241,7 +241,12 @@ def _behind_http(services: Services) -> "gateway.Services":
     from racs_server import gateway
 
     return gateway.Services(
-        services.store, services.executor, services.guard, services.reading, services.settings
+        services.store,
+        services.executor,
+        services.guard,
+        services.bus.listener,
+        services.reading,
+        services.settings,
     )
 
 

@@ -5,19 +5,27 @@ from racs_server.commands.encoding import Encoding
 from racs_server.commands.evaluator import PoolEvaluator
 from racs_server.commands.executor import Executor, Prepared
 from racs_server.commands.procedures import changing_commands
-from racs_server.commands.source import check_reply_size, iter_blocks
+from racs_server.commands.source import (
+    TURN_BYTES,
+    Piece,
+    check_reply_size,
+    gather,
+    iter_blocks,
+)
 from racs_server.commands.spec import CommandSpec, CommandTable, Param, Value
 from racs_server.commands.table import TABLE
 from racs_server.commands.waveforms import advance
 
 __all__ = [
     "TABLE",
+    "TURN_BYTES",
     "CommandSpec",
     "CommandTable",
     "Context",
     "Encoding",
     "Executor",
     "Param",
+    "Piece",
     "PoolEvaluator",
     "Prepared",
     "Reader",
@@ -26,5 +34,6 @@ __all__ = [
     "advance",
     "changing_commands",
     "check_reply_size",
+    "gather",
     "iter_blocks",
 ]

@@ -35,6 +35,8 @@ class Encoding:
         What to make.
     folder
         Where temporary files go.
+    most
+        The most bytes that the file may have.
 
     Attributes
     ----------
@@ -42,8 +44,12 @@ class Encoding:
         Bytes of the file; None until it is known.
     """
 
-    def __init__(self, store: Reader, encoded: EncodedPlan, folder: Path) -> None:
+    def __init__(
+        self, store: Reader, encoded: EncodedPlan, folder: Path, most: int = MAX_BIN
+    ) -> None:
         plan = encoded.plan
+        self._store = store
+        self._most = most
         self._encoded = encoded
         self._folder = folder
         self._blocks = iter_blocks(store, plan)
@@ -86,6 +92,23 @@ class Encoding:
             self._encoder.write(block)
             done += block.size
         self._check(self._file)
+
+    def seek(self, place: int) -> None:
+        """Let `read` begin with the byte at a place; once `size` is known, before it is called.
+
+        Where the place of a sample in the file is known, nothing before it is read.
+        """
+        if isinstance(self._way, Spooled):
+            assert self._file is not None
+            assert self.size is not None
+            self._pieces = _pieces(self._file, self.size, place)
+            return
+        plan, frame = self._encoded.plan, 0
+        if self._way.head is not None:
+            before = self._way.head(self._wanted)
+            frame = min(max(place - before, 0) // plan.format.frame_bytes, plan.frames)
+        pieces = self._way.pieces(self._wanted, iter_blocks(self._store, plan, frame))
+        self._pieces = _without(place - frame * plan.format.frame_bytes, pieces)
 
     def read(self) -> bytes | memoryview | None:
         """Return the next bytes of the file, or None at its end.
@@ -131,7 +154,7 @@ class Encoding:
 
     def _check(self, file: BinaryIO) -> int:
         size = os.fstat(file.fileno()).st_size
-        if size > MAX_BIN:
+        if size > self._most:
             raise too_long(self._encoded)
         return size
 
@@ -143,8 +166,15 @@ def wanted(encoded: EncodedPlan) -> Wanted:
     return codec.wanted(plan.format, plan.frames, encoded.tags, encoded.bit_rate)
 
 
-def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
-    place = 0
+def _without(count: int, pieces: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """Yield pieces, but for so many bytes at their begin."""
+    for piece in pieces:
+        if count < len(piece):
+            yield piece[count:]
+        count = max(0, count - len(piece))
+
+
+def _pieces(file: BinaryIO, size: int, place: int = 0) -> Iterator[bytes]:
     while place < size:
         try:
             piece = os.pread(file.fileno(), min(_PIECE, size - place), place)
@@ -156,7 +186,7 @@ def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
         yield piece
 
 
-def check_encoded_size(encoded: EncodedPlan, spool: int) -> None:
+def check_encoded_size(encoded: EncodedPlan, spool: int, most: int = MAX_BIN) -> None:
     """Refuse a file that cannot be made, as far as this is known beforehand.
 
     Parameters
@@ -165,16 +195,19 @@ def check_encoded_size(encoded: EncodedPlan, spool: int) -> None:
         The file.
     spool
         Most bytes of PCM that a file may be made of whose length is known only at the end.
+    most
+        Most bytes that any file may have.
 
     Raises
     ------
     LimitError
-        It has more bytes than a reply can hold, or is made of more than the spool allows.
+        It has more bytes than a reply, or its format, can hold, or is made of more than the spool
+        allows.
     """
     way = CODECS.find(encoded.mime_type).way
     plan = encoded.plan
     if isinstance(way, Streamed):
-        if way.length(wanted(encoded)) > MAX_BIN:
+        if way.length(wanted(encoded)) > min(most, way.most):
             raise too_long(encoded)
     elif plan.frames * plan.format.frame_bytes > spool:
         seconds = spool // (plan.format.frame_bytes * plan.format.sample_rate)

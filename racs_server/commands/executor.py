@@ -192,6 +192,7 @@ class Executor:
         request: str | Prepared,
         caller: Caller = EVERYONE,
         reserve: Callable[[int], Awaitable[None]] | None = None,
+        most: int = MAX_BIN,
     ) -> Value:
         """Run anything.
 
@@ -203,6 +204,8 @@ class Executor:
             Who asks.
         reserve
             Waits until there are so many bytes of memory; raises `RacsError` if there are not.
+        most
+            The most bytes that a file may have, if it is one.
 
         Returns
         -------
@@ -233,7 +236,7 @@ class Executor:
                 value = step.run(context, value)
             if number % _SHORT_PIPELINE == 0:
                 await trio.lowlevel.checkpoint()
-        return self._finished(value)
+        return self._finished(value, most)
 
     def _context_of(self, caller: Caller, steps: tuple[Step, ...]) -> Context:
         """Return what handlers get, if the caller may do all of a pipeline."""
@@ -244,12 +247,12 @@ class Executor:
             step.permit(context)
         return context
 
-    def _finished(self, value: Value) -> Value:
+    def _finished(self, value: Value, most: int = MAX_BIN) -> Value:
         """Return a pipeline's result, if it can be a reply."""
         if isinstance(value, AudioPlan):
             check_reply_size(value)
         elif isinstance(value, EncodedPlan):
-            check_encoded_size(value, self._spool)
+            check_encoded_size(value, self._spool, most)
         return value
 
     def _check(self, text: str) -> tuple[Step, ...]:

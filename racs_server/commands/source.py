@@ -7,6 +7,7 @@ takes no more memory than a short one.
 import itertools
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -20,8 +21,13 @@ from racs_server.values import AudioPlan, StreamRange
 SAMPLE_BYTES = 4
 """Bytes of a sample in a reply (``s32v``), whatever the stream's bit depth."""
 
+TURN_BYTES = 512 << 10
+"""What is read or encoded in one turn: a change of threads costs as much as some ten KiB of it."""
 
-def iter_blocks(store: Reader, plan: AudioPlan) -> Iterator[npt.NDArray[np.int32]]:
+Piece = bytes | memoryview
+
+
+def iter_blocks(store: Reader, plan: AudioPlan, start: int = 0) -> Iterator[npt.NDArray[np.int32]]:
     """Read audio block by block; each step blocks, and may be taken in any thread.
 
     Parameters
@@ -30,11 +36,14 @@ def iter_blocks(store: Reader, plan: AudioPlan) -> Iterator[npt.NDArray[np.int32
         Whence the PCM comes.
     plan
         What to read.
+    start
+        The first of its sample frames to read.
 
     Returns
     -------
     iterator of arrays, shape (samples,), dtype int32
-        Interleaved samples with their values; together exactly ``plan.samples``. None is empty.
+        Interleaved samples with their values; together exactly those from `start` on. None is
+        empty.
 
     Raises
     ------
@@ -43,8 +52,20 @@ def iter_blocks(store: Reader, plan: AudioPlan) -> Iterator[npt.NDArray[np.int32
     """
     if isinstance(plan, StreamRange):
         # pieces as large as the store's: fewer steps, each of which may cost a change of threads
-        return (pcm.unpack(packed, plan.format.bit_depth) for packed in store.read(plan))
-    return render(plan, store.read)
+        rest = msgspec.structs.replace(plan, start=plan.start + start)
+        return (pcm.unpack(packed, plan.format.bit_depth) for packed in store.read(rest))
+    return render(plan, store.read, start)
+
+
+def gather(pieces: Iterator[Piece]) -> Piece:
+    """Return the next bytes, joined up to about `TURN_BYTES`; none at the end."""
+    first = next(pieces, b"")
+    if not first or len(first) >= TURN_BYTES:
+        return first
+    gathered = bytearray(first)
+    while len(gathered) < TURN_BYTES and (piece := next(pieces, None)) is not None:
+        gathered += piece
+    return memoryview(gathered)
 
 
 def check_reply_size(plan: AudioPlan) -> None:

@@ -5,7 +5,7 @@ Needs the extra ``[http]`` (starlette, hypercorn); nothing of this room is impor
 """
 
 from racs_server.gateway.door import Door, Guard, caller_of
-from racs_server.gateway.operations import Services
+from racs_server.gateway.services import Services
 from racs_server.gateway.serving import Site
 from racs_server.gateway.site import make_app
 

@@ -3,12 +3,12 @@
 Invariant: nothing is read that is larger than was asked for, nor waited for without a deadline.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 import trio
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from racs_server.config import Settings
@@ -30,53 +30,78 @@ def media_type(request: Request) -> tuple[str, dict[str, str]]:
     return kind.strip().lower(), parameters
 
 
-async def chunks_of(request: Request, most: int, settings: Settings) -> AsyncIterator[bytes]:
-    """Yield a request's body as it comes.
+class Incoming:
+    """A request's body, as it comes.
 
-    Raises
-    ------
-    ProblemError
-        It is larger than `most` bytes, or nothing has come for `Settings.message_time`.
-    ClientDisconnect
-        The client left before its end.
+    Parameters
+    ----------
+    request
+        The request.
+    most
+        Bytes that it may have.
+    settings
+        How long may be waited.
     """
-    announced = request.headers.get("content-length", "0")
-    total = 0
-    if announced.isdigit() and int(announced) > most:
-        raise _too_large(most)
-    stream = request.stream()
-    while True:
-        try:
-            with trio.fail_after(settings.message_time):
-                chunk = await anext(stream)
-        except StopAsyncIteration:
-            return
-        except trio.TooSlowError:
-            raise ProblemError(
-                problems.TOO_SLOW,
-                f"nothing of the request's body came for {settings.message_time:g} s",
-                {"Connection": "close"},
-            ) from None
-        total += len(chunk)
-        if total > most:
-            raise _too_large(most)
-        if chunk:
-            yield chunk
 
+    def __init__(self, request: Request, most: int, settings: Settings) -> None:
+        self._receive = request.receive
+        self._most = most
+        self._patience = settings.message_time
+        announced = request.headers.get("content-length", "")
+        self._left = most
+        if announced.isdigit() and (len(announced) > _DIGITS or int(announced) > most):
+            self._left = -1
+        self._ended = False
 
-def _too_large(most: int) -> ProblemError:
-    return ProblemError(problems.TOO_LARGE, f"at most {most} bytes can be taken here")
+    def __repr__(self) -> str:
+        return f"<Incoming, {self._left} of {self._most} bytes may come>"
+
+    async def read(self) -> bytes:
+        """Return the next bytes; none at the end.
+
+        Raises
+        ------
+        ProblemError
+            There are too many, or nothing has come for `Settings.message_time`.
+        ClientDisconnect
+            The client left before the end.
+        """
+        if self._left < 0:
+            raise ProblemError(problems.TOO_LARGE, f"at most {self._most} bytes can be taken here")
+        while not self._ended:
+            with trio.move_on_after(self._patience) as patience:
+                message = await self._receive()
+            if patience.cancelled_caught:
+                raise ProblemError(
+                    problems.TOO_SLOW,
+                    f"nothing of the request's body came for {self._patience:g} s",
+                )
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            self._ended = not message.get("more_body", False)
+            chunk: bytes = message.get("body", b"")
+            self._left -= len(chunk)
+            if self._left < 0:
+                return await self.read()
+            if chunk:
+                return chunk
+        return b""
 
 
 async def bytes_of(request: Request, most: int, settings: Settings) -> bytes:
-    """Return a request's body, which is small; raises what `chunks_of` does."""
-    due = trio.current_time() + settings.message_time
+    """Return a request's body, which is small; raises what `Incoming.read` does."""
+    incoming = Incoming(request, most, settings)
     body = bytearray()
-    async for chunk in chunks_of(request, most, settings):
-        body += chunk
-        if trio.current_time() > due:
-            raise ProblemError(problems.TOO_SLOW, "the request's body did not come in time")
+    with trio.move_on_after(settings.message_time + most / _BYTES_A_SECOND) as patience:
+        while chunk := await incoming.read():
+            body += chunk
+    if patience.cancelled_caught:
+        raise ProblemError(problems.TOO_SLOW, "the request's body did not come in time")
     return bytes(body)
+
+
+_BYTES_A_SECOND = 64 << 10
+_DIGITS = 18
 
 
 async def json_of(request: Request, type_: type[T], settings: Settings) -> T:

@@ -17,44 +17,23 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
-import trio
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
+from racs.wire.replies import MAX_BIN
 from racs_server.access import NOBODY
-from racs_server.commands import Executor, Value
-from racs_server.config import Settings
+from racs_server.commands import Value
 from racs_server.errors import AccessError, RacsError, RequestError
 from racs_server.gateway import problems
-from racs_server.gateway.door import Guard, caller_of, path_of, unknown_caller
-from racs_server.storage import Store
+from racs_server.gateway.door import caller_of, path_of, unknown_caller
+from racs_server.gateway.services import Services
 
 logger = logging.getLogger(__name__)
 
 MAX_QUERY = 1000
 """Characters of a parameter's value."""
-
-
-class Services(msgspec.Struct, frozen=True):
-    """What the operations work with.
-
-    Attributes
-    ----------
-    store, executor, settings
-        The server's.
-    guard
-        What tells who somebody is.
-    reading
-        How many threads may read and encode at once.
-    """
-
-    store: Store
-    executor: Executor
-    guard: Guard
-    reading: trio.CapacityLimiter
-    settings: Settings
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -150,7 +129,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     body: Body | None = None
     responses: Mapping[int, Body]
 
-    def read_query(self, request: Request) -> dict[str, Any]:
+    def read_query(self, request: HTTPConnection) -> dict[str, Any]:
         """Return the parameters that a request gives.
 
         Raises
@@ -223,22 +202,29 @@ async def _answer(
     scope = request.scope
     try:
         return await operation.call(services, request, **operation.read_query(request))
-    except RacsError as error:
-        if isinstance(error, AccessError) and caller_of(scope) is NOBODY:
-            return unknown_caller(str(error), scope)
-        return problems.respond(problems.kind_of(error), str(error), path_of(scope))
-    except problems.ProblemError as error:
-        return problems.respond(error.kind, str(error), path_of(scope), error.headers)
+    except ClientDisconnect:
+        return Response(status_code=400)  # to nobody
+    except (RacsError, problems.ProblemError) as error:
+        return failed(error, scope)
     except Exception as error:
         logger.exception("%s %s failed", request.method, operation.path)
         detail = f"{type(error).__name__}: the server's log has the particulars"
         return problems.respond(problems.INTERNAL, detail, path_of(scope))
 
 
-async def run(services: Services, request: Request, *commands: str) -> Value:
+def failed(error: RacsError | problems.ProblemError, scope: Scope) -> Response:
+    """Return the response that tells of an error."""
+    if isinstance(error, problems.ProblemError):
+        return problems.respond(error.kind, str(error), path_of(scope), error.headers)
+    if isinstance(error, AccessError) and caller_of(scope) is NOBODY:
+        return unknown_caller(str(error), scope)
+    return problems.respond(problems.kind_of(error), str(error), path_of(scope))
+
+
+async def run(services: Services, request: Request, *commands: str, most: int = MAX_BIN) -> Value:
     """Carry out commands, each piped into the next, for whoever sent a request.
 
     All that an operation does to streams, it does by a command text: so its checks, its rights, and
     what the operator has turned off, are those of the command.
     """
-    return await services.executor.run(" |> ".join(commands), caller_of(request.scope))
+    return await services.executor.run(" |> ".join(commands), caller_of(request.scope), most=most)

@@ -14,13 +14,13 @@ from racs_server.gateway.door import caller_of
 from racs_server.gateway.operations import (
     Body,
     Operation,
-    Services,
     number,
     path_to,
     run,
     stream_id_of,
     text,
 )
+from racs_server.gateway.services import Services
 from racs_server.lang import write_string
 from racs_server.values import (
     BIT_DEPTHS,

@@ -33,6 +33,9 @@ COALESCE = 0.25
 KEPT = 10_000
 """Events that a listener can be behind by."""
 
+AT_ONCE = 1000
+"""Events that a listener is told at once."""
+
 
 class Numbered(msgspec.Struct, frozen=True):
     """An event in the ring.
@@ -43,13 +46,35 @@ class Numbered(msgspec.Struct, frozen=True):
         Its number.
     stream_id
         The stream that it is about.
+    event
+        What happened.
     reply
         The event as it goes over the wire, the same for all.
     """
 
     number: int
     stream_id: str
+    event: StreamEvent
     reply: bytes
+
+
+class News(msgspec.Struct, frozen=True):
+    """What a listener is to be told next.
+
+    Attributes
+    ----------
+    kind
+        "ready": all events after the one of that number follow; "missed": events up to that number
+        were lost; "events": these have happened.
+    number
+        Of the last event that the listener knows of now.
+    events
+        Some events.
+    """
+
+    kind: str
+    number: int
+    events: tuple[Numbered, ...] = ()
 
 
 class Bell:
@@ -155,7 +180,8 @@ class Bus:
     def _publish(self, event: StreamEvent) -> None:
         self.latest += 1
         what = (str(event.kind), event.stream_id, event.time, event.start, event.stop)
-        numbered = Numbered(self.latest, event.stream_id, encode_reply([self.latest, *what]))
+        reply = encode_reply([self.latest, *what])
+        numbered = Numbered(self.latest, event.stream_id, event, reply)
         self._ring[self.latest % len(self._ring)] = numbered
         for bell in self._listeners:
             bell.ring()
@@ -196,3 +222,50 @@ class Bus:
             bells.discard(bell)
             if not bells:
                 del self._followers[stream_id]
+
+    def listener(self, since: int | None) -> "Listener":
+        """Return a listener to what happens after the event of a number; None: from now on."""
+        return Listener(self, since)
+
+
+class Listener:
+    """One who reads the events at their own pace.
+
+    Parameters
+    ----------
+    bus
+        Where they come from.
+    since
+        The number of the last event that is known; None: what happens from now on is wanted.
+    """
+
+    def __init__(self, bus: Bus, since: int | None) -> None:
+        self.bell = Bell()
+        self._bus = bus
+        self._known = bus.now() if since is None else since
+        self._is_new = True
+
+    def __repr__(self) -> str:
+        return f"<Listener at {self._known}>"
+
+    def news(self) -> News | None:
+        """Return what comes next, or None: nothing yet."""
+        bus = self._bus
+        is_new, self._is_new = self._is_new, False
+        if not bus.has_all_since(self._known):
+            self._known = bus.latest
+            return News("missed", self._known)
+        if is_new:
+            return News("ready", self._known)
+        if self._known == bus.latest:
+            return None
+        events = tuple(bus.since(self._known, AT_ONCE))
+        self._known = events[-1].number
+        return News("events", self._known, events)
+
+    async def next(self) -> News:
+        """Return what comes next, as soon as it does."""
+        with self._bus.listening(self.bell):
+            while (news := self.news()) is None:
+                await self.bell.wait()
+        return news

@@ -37,12 +37,12 @@ from functools import partial
 import trio
 
 from racs.wire import encode_reply, vector_head
-from racs_server.commands import iter_blocks
+from racs_server.commands import TURN_BYTES, Piece, iter_blocks
 from racs_server.errors import AccessError, StreamError
 from racs_server.glob import compile_glob
 from racs_server.net.bus import Bell, Bus
 from racs_server.net.memory import Budget, Lease
-from racs_server.net.replies import SAMPLE, TURN_BYTES, Piece
+from racs_server.net.replies import SAMPLE
 from racs_server.storage import Store
 from racs_server.values import Follow, StreamInfo, StreamRange, Subscribe
 
@@ -51,9 +51,6 @@ LAG = 10.0
 
 _SMALL = 256 << 10
 """Bytes of audio that need no lease: what comes while a client keeps up."""
-
-_AT_ONCE = 1000
-"""Events in one send."""
 
 Send = Callable[[Piece], Awaitable[None]]
 MayRead = Callable[[str], bool]
@@ -187,26 +184,21 @@ class Subscription(Feed):
         super().__init__(bus)
         self._may_read = may_read
         self._matches = compile_glob(subscribe.pattern)
-        self._known = bus.now() if subscribe.since is None else subscribe.since
+        self._listener = bus.listener(subscribe.since)
 
     async def run(self, send: Send) -> None:
         """Send what has happened since the event that the client knows, then what happens."""
-        bus = self._bus
-        with bus.listening(self._bell):
-            if bus.has_all_since(self._known):
-                await send(encode_reply([self._known, "ready"]))
+        with self._bus.listening(self._bell):
             while not self._stopped:
-                if not bus.has_all_since(self._known):
-                    self._known = bus.latest
-                    await send(encode_reply([self._known, "missed"]))
-                elif self._known < bus.latest:
-                    events = bus.since(self._known, _AT_ONCE)
-                    self._known = events[-1].number
+                news = self._listener.news()
+                if news is None:
+                    await self._bell.wait()
+                elif news.kind == "events":
                     replies = [
                         each.reply
-                        for each in events
+                        for each in news.events
                         if self._matches(each.stream_id) and self._may_read(each.stream_id)
                     ]
                     await send(b"".join(replies))
                 else:
-                    await self._bell.wait()
+                    await send(encode_reply([news.number, news.kind]))

@@ -16,7 +16,7 @@ import outcome
 import trio
 
 from racs.wire import vector_head
-from racs_server.commands import Encoding, Reader, iter_blocks
+from racs_server.commands import Encoding, Piece, Reader, gather, iter_blocks
 from racs_server.errors import RacsError
 from racs_server.values import AudioPlan, EncodedPlan
 
@@ -26,10 +26,6 @@ T = TypeVar("T")
 SAMPLE = 4
 """Bytes of a sample on the wire, in an ``s32v``."""
 
-TURN_BYTES = 512 << 10
-"""What is read or encoded in one turn: a change of threads costs as much as some ten KiB of it."""
-
-Piece = bytes | memoryview
 Send = Callable[[Piece], Awaitable[None]]
 
 
@@ -112,7 +108,7 @@ class LongReplies:
                 await self._in_thread(encoding.close)
 
     async def _send(self, head: bytes, pieces: Iterator[Piece], send: Send) -> None:
-        read = partial(self._in_thread, partial(_gather, pieces))
+        read = partial(self._in_thread, partial(gather, pieces))
         piece = await read()
         await send(head)
         while piece:
@@ -124,17 +120,6 @@ class LongReplies:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(work, limiter=self._limiter)
-
-
-def _gather(pieces: Iterator[Piece]) -> Piece:
-    """Return the next bytes, joined up to about `TURN_BYTES`; none at the end."""
-    first = next(pieces, b"")
-    if not first or len(first) >= TURN_BYTES:
-        return first
-    gathered = bytearray(first)
-    while len(gathered) < TURN_BYTES and (piece := next(pieces, None)) is not None:
-        gathered += piece
-    return memoryview(gathered)
 
 
 async def _overlap(

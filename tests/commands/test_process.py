@@ -242,12 +242,10 @@ async def test_files_hold_the_audio(
         assert np.array_equal(found >> 8, model.gain(audio, 24, 0.5))
 
 
-def test_a_file_too_large_for_a_reply_is_given_up(
-    store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_too_large_for_a_reply_is_given_up(store: MemoryStore, tmp_path: Path) -> None:
     record(store, "a", 1_000_000)
-    monkeypatch.setattr("racs_server.commands.encoding.MAX_BIN", 1_000_000)
-    encoding = Encoding(store, EncodedPlan(store.plan("a", 0, 1_000_000), "audio/flac"), tmp_path)
+    plan = EncodedPlan(store.plan("a", 0, 1_000_000), "audio/flac")
+    encoding = Encoding(store, plan, tmp_path, most=1_000_000)
     encoding.advance()
     with pytest.raises(LimitError, match="as audio/flac take more than 4 GiB"):
         encoding.advance()

@@ -31,7 +31,7 @@ def store(tmp_path: Path, bus: Bus) -> Iterator[Store]:
 
 
 @pytest.fixture
-def make_client(store: Store, tmp_path: Path) -> MakeClient:
+def make_client(store: Store, bus: Bus, tmp_path: Path) -> MakeClient:
     """Return what makes a client of the app, with settings and users."""
 
     def make(
@@ -42,6 +42,7 @@ def make_client(store: Store, tmp_path: Path) -> MakeClient:
             store,
             Executor(store, lambda: None),
             Guard(access),
+            bus.listener,
             trio.CapacityLimiter(2),
             settings,
         )

@@ -5,11 +5,15 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from racs_server.audio import pcm
-from racs_server.audio.codecs.spec import Block, Buffer, Streamed, Wanted
+from racs_server.audio.codecs.spec import MAX_CHUNKS, Block, Buffer, Streamed, Wanted
 
 
 def plain(
-    head: Callable[[Wanted], bytes], order: pcm.ByteOrder = "little", *, aligned: bool = True
+    head: Callable[[Wanted], bytes],
+    order: pcm.ByteOrder = "little",
+    *,
+    aligned: bool = True,
+    most: int = MAX_CHUNKS,
 ) -> Streamed:
     """Return how files of a head and packed PCM are made.
 
@@ -22,16 +26,17 @@ def plain(
     aligned
         Whether PCM of an odd number of bytes is followed by a zero, as chunks are; that one is not
         counted in the chunk.
+    most
+        The most bytes that a file can have.
     """
+
+    def before(wanted: Wanted) -> int:
+        # a head is as long for any number of frames; that of too many could not be written
+        return len(head(msgspec.structs.replace(wanted, frames=0)))
 
     def length(wanted: Wanted) -> int:
         size = data_bytes(wanted)
-        # a head is as long for any number of frames; that of too many could not be written
-        return (
-            len(head(msgspec.structs.replace(wanted, frames=0)))
-            + size
-            + (size % 2 if aligned else 0)
-        )
+        return before(wanted) + size + (size % 2 if aligned else 0)
 
     def pieces(wanted: Wanted, blocks: Iterator[Block]) -> Iterator[Buffer]:
         # what fails with the first block fails before anything is sent
@@ -46,7 +51,7 @@ def plain(
         if aligned and data_bytes(wanted) % 2:
             yield b"\0"
 
-    return Streamed(length, pieces)
+    return Streamed(length, pieces, before, most)
 
 
 def data_bytes(wanted: Wanted) -> int:

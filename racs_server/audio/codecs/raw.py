@@ -3,6 +3,8 @@
 from racs_server.audio.codecs.plain import plain
 from racs_server.audio.codecs.spec import Codec, Wanted
 
+_NO_LIMIT = 2**63 - 1
+
 
 def _no_head(wanted: Wanted) -> bytes:
     return b""
@@ -15,7 +17,7 @@ def _network(bit_depth: int) -> Codec:
         name=f"L{bit_depth}",
         holds=lambda format_: format_.bit_depth == bit_depth,
         limits=f"{bit_depth} bits, at any sample rate and with any number of channels",
-        way=plain(_no_head, "big", aligned=False),
+        way=plain(_no_head, "big", aligned=False, most=_NO_LIMIT),
     )
 
 
@@ -27,5 +29,5 @@ RAW = Codec(
     name="raw little-endian PCM",
     holds=lambda format_: True,
     limits="every format that a stream can have",
-    way=plain(_no_head, aligned=False),
+    way=plain(_no_head, aligned=False, most=_NO_LIMIT),
 )

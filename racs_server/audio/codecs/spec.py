@@ -20,6 +20,9 @@ Block = npt.NDArray[np.int32]
 
 Buffer = bytes | memoryview
 
+MAX_CHUNKS = 2**32 - 1
+"""The most bytes of a file of chunks, whose sizes have 32 bits."""
+
 
 class Wanted(msgspec.Struct, frozen=True):
     """A file that is asked for: all that is known of it before its audio is read.
@@ -64,10 +67,18 @@ class Streamed(msgspec.Struct, frozen=True):
         Returns how many bytes a file has.
     pieces
         Yields the file's bytes, given its blocks.
+    head
+        Returns how many bytes stand before the PCM, in a file that is nothing but these and packed
+        PCM: with blocks from a later sample frame on, its `pieces` are the head and the PCM from
+        there. None: the file is not like that.
+    most
+        The most bytes that a file can have.
     """
 
     length: Callable[[Wanted], int]
     pieces: Callable[[Wanted, Iterator[Block]], Iterator[Buffer]]
+    head: Callable[[Wanted], int] | None = None
+    most: int = MAX_CHUNKS
 
 
 class Spooled(msgspec.Struct, frozen=True):
