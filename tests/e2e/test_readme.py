@@ -106,7 +106,6 @@ def test_the_example_of_listening(daemon: Daemon, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out == "72000\nready\n"
 
 
-<<<<<<< HEAD
 def test_the_example_of_a_rune(
     daemon: Daemon,
     capsys: pytest.CaptureFixture[str],
@@ -129,7 +128,8 @@ def test_the_example_of_a_rune(
         )
     assert len(first) == 1000
     assert np.array_equal(first, second)
-=======
+
+
 def test_the_examples_of_the_command_line(daemon: Daemon, tmp_path: Path) -> None:
     """Each line after a $ is typed into a shell; what follows is what it prints."""
     root = Path(__file__).parents[2]
@@ -148,7 +148,6 @@ def test_the_examples_of_the_command_line(daemon: Daemon, tmp_path: Path) -> Non
             timeout=60,
         )
         assert done.stdout == expected, line
->>>>>>> c41a310 (racs play, follow, wave, shell, top, doctor and bench, and the command line in the README)
 
 
 def test_the_reference_is_current() -> None:
