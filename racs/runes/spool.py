@@ -41,6 +41,9 @@ _MAX_FOLDER = 100
 _ABANDONED = 24 * 3600.0
 """Seconds after which a folder that was never finished is swept up."""
 
+_COUNTED = 10.0
+"""Seconds for which the bytes in use are believed: other processes use the folder as well."""
+
 _log = logging.getLogger("racs.runes")
 
 
@@ -125,6 +128,7 @@ class Spool:
         self.folder = folder
         self.limit = limit
         self._used = 0
+        self._count_again = 0.0
         self._guard = threading.Lock()
 
     def __repr__(self) -> str:
@@ -143,8 +147,6 @@ class Spool:
             It cannot be made.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._guard:
-            self._used = _bytes_in(self.folder)
         self.take(len(encode(record)))
         new = Path(tempfile.mkdtemp(prefix=".new-", dir=self.folder))
         lock = _try_lock(new)
@@ -175,6 +177,10 @@ class Spool:
             There is not so much.
         """
         with self._guard:
+            now = time.monotonic()
+            if now >= self._count_again or self._used + size > self.limit:
+                self._used = _bytes_in(self.folder)
+                self._count_again = now + _COUNTED
             if self._used + size > self.limit:
                 raise SpoolFull(
                     f"{self._used >> 20} of {self.limit >> 20} MiB wait for the store in"

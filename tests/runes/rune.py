@@ -15,7 +15,7 @@ from racs.runes import archive
 if sys.argv[2] == "install":
     archive.install()
 
-import runes_client.core as runes  # type: ignore[import-not-found]
+import runes_client.core as runes
 from runes_client import RunesFilePath, ui_param
 
 Decorator = Callable[[Any], Any]
