@@ -6,7 +6,7 @@ as the password of Basic authentication. It is one of
 ============== ==================================================================================
 a rune's key   made by the hub for a master token; runes register and work with it
 a master token a UUID that a page has made; shows its runes, and lets them run
-a RACS token   of a user (``racs-server token create``)
+a RACS token   of a user (``racs-server token add``)
 nothing        everybody, while the server has no users and only this machine reaches it
 ============== ==================================================================================
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trio
-import trustme
 
 from racs import AsyncRacs, Racs, RacsAuthError, RacsConnectionError, RacsServerError
+from tests.certificates import make_certificate
 from tests.e2e.daemon import Daemon
 
 
@@ -32,13 +32,7 @@ def until_refused(client: Racs) -> str:
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path, Path]:
     """Return the files of a certificate, of its key, and of who vouches for it."""
-    authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1", "localhost")
-    cert, key, trusted = tmp_path / "cert.pem", tmp_path / "key.pem", tmp_path / "ca.pem"
-    cert.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
-    issued.private_key_pem.write_to_path(key)
-    authority.cert_pem.write_to_path(trusted)
-    return cert, key, trusted
+    return make_certificate(tmp_path)
 
 
 def test_users_and_tls(tmp_path: Path, certificate: tuple[Path, Path, Path]) -> None:

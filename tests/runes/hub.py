@@ -2,6 +2,7 @@
 
 import os
 import re
+import ssl
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from tests.e2e.daemon import Daemon
 ROOT = Path(__file__).parents[2]
 RUNES_PYTHON = ROOT / ".venv-runes-0.9.4" / "bin" / "python"
 MASTER = "0715c132-1111-4111-8111-111111111111"
+EXAMPLE = Path(__file__).with_name("example_rune.py")
 PATIENCE = 60.0
 
 Json = dict[str, Any]
@@ -36,9 +38,14 @@ class HubDaemon(Daemon):
 class Page:
     """What a page does."""
 
-    def __init__(self, hub: str, master: str = MASTER) -> None:
-        headers = {"Authorization": f"Bearer {master}"}
-        self.http = httpx.Client(base_url=f"{hub}/api/page/", headers=headers, timeout=30)
+    def __init__(self, hub: str, master: str = MASTER, trusted: Path | None = None) -> None:
+        context = ssl.create_default_context(cafile=trusted)
+        self.http = httpx.Client(
+            base_url=f"{hub}/api/page/",
+            headers={"Authorization": f"Bearer {master}"},
+            timeout=30,
+            verify=context,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -86,17 +93,23 @@ class Page:
 class Launched:
     """A rune that ``racs rune run`` runs."""
 
-    def __init__(self, hub: str, scratch: Path, name: str = "My Remote Code") -> None:
+    def __init__(
+        self,
+        hub: str,
+        scratch: Path,
+        name: str = "My Remote Code",
+        *options: str,
+        script: Path = EXAMPLE,
+    ) -> None:
         scratch.mkdir(parents=True, exist_ok=True)
-        script = Path(__file__).with_name("example_rune.py")
         command = [sys.executable, "-c", "from racs.cli.main import cli; cli()", "rune", "run"]
-        options = ["--hub", hub, "--token", MASTER, "--python", str(RUNES_PYTHON), str(script)]
+        known = ["--hub", hub, "--token", MASTER, "--python", str(RUNES_PYTHON), *options]
         variables = {"RUNE_NAME": name, "RUNE_SCRATCH": str(scratch), "PYTHONPATH": str(ROOT)}
         self.scratch = scratch
         self.output = scratch / "output.txt"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [*command, *options],
+                [*command, *known, str(script)],
                 env={**os.environ, **variables},
                 cwd=scratch,
                 stdout=output,

@@ -3,7 +3,10 @@
 It lives in an environment of its own, which ``scripts/runes.sh`` makes.
 """
 
+import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,7 +21,8 @@ import pytest
 import soundfile
 
 from racs.runs import decode, record_id
-from tests.runes.hub import RUNES_PYTHON, HubDaemon, Json, Launched, Page, wait_for
+from tests.certificates import make_certificate
+from tests.runes.hub import ROOT, RUNES_PYTHON, HubDaemon, Json, Launched, Page, wait_for
 
 pytestmark = pytest.mark.skipif(
     not (os.environ.get("RACS_TEST_RUNES") and RUNES_PYTHON.exists()),
@@ -198,3 +202,39 @@ def test_two_runes_at_once_and_a_hub_that_is_killed(tmp_path: Path, tone: Path) 
                 assert len(run["outputs"]) == 2
                 for each in run["outputs"]:
                     check_output(again, each, tone)
+
+
+def test_over_tls_inputs_are_fetched_from_the_hub(tmp_path: Path, tone: Path) -> None:
+    cert, key, trusted = make_certificate(tmp_path)
+    flags = ["--tls-cert", str(cert), "--tls-key", str(key)]
+    with (
+        HubDaemon(tmp_path / "archive", *flags) as hub,
+        Launched(hub.hub, tmp_path / "rune", "My Remote Code", "--ca", str(trusted)),
+        Page(hub.hub, trusted=trusted) as page,
+    ):
+        token = page.rune()["token"]
+        page.ask("PUT", f"runes/{token}/target", json={"handover": "url"})
+        run = page.ended(page.run(token, b=page.upload(tone), c="grapes"))
+        assert (run["state"], run["error"]) == ("completed", None)
+        (made,) = run["outputs"]
+        with hub.client(tls=trusted) as racs:
+            found = np.array(racs.execute_command(f"RANGE '{made['stream']}' 0 100"))
+        assert np.abs(found - samples(tone)).max() <= 1
+
+
+def test_a_new_rune_and_a_notebook_work(hub: HubDaemon, tmp_path: Path, tone: Path) -> None:
+    new = [sys.executable, "-c", "from racs.cli.main import cli; cli()", "rune", "new", "hello"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(new, cwd=tmp_path, env=environment, check=True)
+    source = (tmp_path / "hello.py").read_text(encoding="utf-8")
+    cells = [{"cell_type": "code", "source": source.replace('"hello"', '"notebook"')}]
+    (tmp_path / "hello.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    for name, script in [("hello", "hello.py"), ("notebook", "hello.ipynb")]:
+        with (
+            Launched(hub.hub, tmp_path / name, name, script=tmp_path / script),
+            Page(hub.hub) as page,
+        ):
+            run = page.run(page.rune(name)["token"], sound=page.upload(tone), times=1)
+            ended = page.ended(run)
+            assert (ended["state"], ended["message"]) == ("completed", "0.10 s of calm sound")
+            check_output(hub, ended["outputs"][0], tone)

@@ -1,0 +1,96 @@
+"""``racs rune``: new runes, and how scripts and notebooks are run."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from racs.cli import rune_boot
+from tests.cli.conftest import Run
+
+CLIENT = """
+def output():
+    return "the results"
+"""
+
+
+@pytest.fixture
+def python_path(tmp_path: Path) -> str:
+    """A folder with something that stands for the client, which has no `results`."""
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    (folder / "runes_client.py").write_text(CLIENT, encoding="utf-8")
+    return str(folder)
+
+
+def boot(script: Path, python_path: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, rune_boot.__file__, str(script), *arguments],
+        env={**os.environ, "PYTHONPATH": python_path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_new_rune_is_a_program(
+    racs: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "hello-world.py is written" in racs("rune", "new", "hello-world").output
+    text = Path("hello-world.py").read_text(encoding="utf-8")
+    compile(text, "hello-world.py", "exec")
+    assert "async def hello_world(" in text
+    again = racs("rune", "new", "hello-world.py")
+    assert again.exit_code == 1
+    assert "is there already" in again.output
+    assert Path("hello-world.py").read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize("name", ["9lives", "", "1"])
+def test_what_cannot_be_a_name_is_told(
+    racs: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert racs("rune", "new", "--", name).exit_code == 1
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_hub_that_is_not_there_is_told(racs: Run, tmp_path: Path) -> None:
+    script = tmp_path / "rune.py"
+    script.touch()
+    result = racs("rune", "run", str(script), "--hub", "http://127.0.0.1:9", "--token", "x")
+    assert result.exit_code == 3
+    assert "racs-server --hub-port" in result.output
+
+
+def test_a_script_runs_as_it_is(tmp_path: Path, python_path: str) -> None:
+    (tmp_path / "beside.py").write_text("WORD = 'beside'", encoding="utf-8")
+    script = tmp_path / "rune.py"
+    script.write_text(
+        "import sys, beside, runes_client\n"
+        "print(__name__, sys.argv[1:], beside.WORD, runes_client.results())",
+        encoding="utf-8",
+    )
+    result = boot(script, python_path, "one", "two")
+    assert result.stdout == "__main__ ['one', 'two'] beside the results\n", result.stderr
+
+
+def test_a_notebook_runs_cell_by_cell(tmp_path: Path, python_path: str) -> None:
+    cells = [
+        {"cell_type": "markdown", "source": ["# no code"]},
+        {"cell_type": "code", "source": ["%matplotlib inline\n", "!pip install x\n", "a = 40\n"]},
+        {"cell_type": "code", "source": "import asyncio\nawait asyncio.sleep(0)\nprint(a + 2)"},
+    ]
+    notebook = tmp_path / "rune.ipynb"
+    notebook.write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    assert boot(notebook, python_path).stdout == "42\n"
+
+
+def test_a_python_without_the_client_is_told(tmp_path: Path) -> None:
+    result = boot(tmp_path / "rune.py", str(tmp_path))
+    assert result.returncode == 1
+    assert "pip install runes-client" in result.stderr
