@@ -285,10 +285,11 @@ class PageApi:
         return await self._rune_of(token, visitor)
 
     async def _rune_of(self, token: str, visitor: Visitor) -> tuple[Rune, Mapping]:
-        found = await self._do(self._book.select, Mapping, master=visitor.master, token=token)
-        if not found:
-            raise NotFoundError(f"there is no rune {token!r}")
-        return await self._do(self._hub.desk.rune, token), found[0]
+        rune = await self._do(self._hub.desk.find, token, visitor.master)
+        mappings = await self._do(
+            self._book.select, Mapping, master=visitor.master, token=rune.token
+        )
+        return rune, mappings[0]
 
     async def _run_of(self, request: Request, visitor: Visitor) -> Run:
         run = await self._do(self._hub.desk.run, request.path_params["id"])

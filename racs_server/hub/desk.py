@@ -47,6 +47,9 @@ JUST_NOW = 2.0
 MOST_CONSOLE = 1 << 20
 """Characters that are kept of what a process prints during a run."""
 
+_SCOPE = "@"
+_SCOPE_LENGTH = 16
+
 _replace = msgspec.structs.replace
 _LOST = "its reply did not come: the hub or the rune was restarted meanwhile. Run it again"
 
@@ -105,6 +108,27 @@ def match_files(
     return [upload or (rest.pop(0) if rest else None) for upload in found]
 
 
+def inside(token: str, master: str) -> str:
+    """Return the hub's own name for a connection.
+
+    Two people who run the same rune have the same connection token, which the client derives from
+    the rune: what one asks of theirs must not come to the other's.
+
+    Parameters
+    ----------
+    token
+        The connection token.
+    master
+        The hash of the master token that the rune speaks for; "": nobody knows.
+    """
+    return f"{token}{_SCOPE}{master[:_SCOPE_LENGTH]}" if master else token
+
+
+def outside(token: str) -> str:
+    """Return a connection token as its rune knows it."""
+    return token.partition(_SCOPE)[0]
+
+
 class Desk:
     """Changes what the book holds.
 
@@ -131,6 +155,23 @@ class Desk:
         if rune is None:
             raise NotFoundError(f"there is no connection {token!r}")
         return rune
+
+    def find(self, token: str, master: str = "") -> Rune:
+        """Return a rune by either of its tokens; `NotFoundError` if there is none.
+
+        Parameters
+        ----------
+        token
+            As the hub knows it, or as the rune does.
+        master
+            The hash of the master token that it has to be shown to; "": any.
+        """
+        rows = self.book.select(Mapping, master=master) if master else self.book.select(Rune)
+        tokens = [row.token for row in rows]
+        found = [each for each in tokens if token in (each, outside(each))]
+        if not found:
+            raise NotFoundError(f"there is no connection {token!r}")
+        return self.rune(token if token in found else found[0])
 
     def run(self, run_id: str) -> Run:
         """Return a run; `NotFoundError` if there is none."""

@@ -44,7 +44,7 @@ from racs_server.access import is_loopback
 from racs_server.errors import AccessError, RequestError
 from racs_server.hub.archive import instant_of
 from racs_server.hub.contract import read_contract
-from racs_server.hub.desk import NotFoundError, new_id
+from racs_server.hub.desk import NotFoundError, inside, new_id, outside
 from racs_server.hub.door import Visitor, digest, shown, visitor_of
 from racs_server.hub.hub import Hub
 from racs_server.hub.rows import Mapping, Run, Rune, Upload
@@ -136,28 +136,27 @@ class Exchange:
     # runes
 
     async def _beat(self, request: Request) -> Response:
-        visitor_of(request)
-        token = request.path_params["token"]
-        if token in _NOBODY:
+        _, token = of_rune(request, request.path_params["token"])
+        if request.path_params["token"] in _NOBODY:
             self._hub.nameless += 1
         elif await self._do(self._desk.book.get, Rune, token) is not None:
             self._hub.heard(token)
         return JSONResponse({})
 
     async def _register(self, request: Request) -> Response:
+        visitor_of(request)
         body = await body_of(request)
         contract = read_contract(body.get("data"))
-        token = text_of(body, "id")
-        visitor = await self._of_rune(request, token)
+        visitor, token = of_rune(request, text_of(body, "id"))
         host = request.headers["host"]
         near = request.client is None or is_loopback(request.client.host)
         await self._hub.register(token, contract, visitor.key, host, near=near)
         return JSONResponse({}, 201)
 
     async def _map(self, request: Request) -> Response:
+        visitor_of(request)
         body = await body_of(request)
-        token = text_of(body, "connection_token")
-        visitor = await self._of_rune(request, token)
+        visitor, token = of_rune(request, text_of(body, "connection_token"))
         master = text_of(body, "master_token").lower()
         if visitor.key and visitor.master != digest(master):
             raise AccessError(
@@ -170,15 +169,13 @@ class Exchange:
         return JSONResponse(_mapping(mapping, master), 201)
 
     async def _loaded(self, request: Request) -> Response:
-        token = request.path_params["token"]
-        await self._of_rune(request, token)
+        _, token = of_rune(request, request.path_params["token"])
         loaded = (await body_of(request)).get("loaded")
         await self._hub.set_loaded(token, loaded is True)
         return JSONResponse({})
 
     async def _poll(self, request: Request) -> Response:
-        token = request.path_params["token"]
-        await self._of_rune(request, token)
+        _, token = of_rune(request, request.path_params["token"])
         run: Run | None = None
         async with trio.open_nursery() as nursery:
 
@@ -193,16 +190,16 @@ class Exchange:
         return JSONResponse([] if run is None else [_message(run, response=None)])
 
     async def _status(self, request: Request) -> Response:
-        token, run_id = request.path_params["token"], request.path_params["id"]
-        await self._of_rune(request, token)
+        _, token = of_rune(request, request.path_params["token"])
+        run_id = request.path_params["id"]
         status = text_of(await body_of(request), "status")
         await self._hub.take_status(token, run_id, status)
         return JSONResponse({})
 
     async def _reply(self, request: Request) -> Response:
+        visitor_of(request)
         body = await body_of(request)
-        token = text_of(body, "token")
-        await self._of_rune(request, token)
+        _, token = of_rune(request, text_of(body, "token"))
         response = body.get("response")
         if not isinstance(response, dict):
             raise RequestError(f"response = {response!r:.80}: it must be an object")
@@ -218,18 +215,6 @@ class Exchange:
         texts = (text_of(body, "text", ""), text_of(body, "ended", ""))
         stop = await self._hub.take_output(visitor.key, *texts)
         return JSONResponse({"stop": stop})
-
-    async def _of_rune(self, request: Request, token: str) -> Visitor:
-        """Return who asks, if they may speak for a rune."""
-        visitor = visitor_of(request)
-        rune = await self._do(self._desk.book.get, Rune, token)
-        if rune is not None and rune.key and rune.key != visitor.key and visitor.master:
-            mapped = await self._do(
-                self._desk.book.select, Mapping, master=visitor.master, token=token
-            )
-            if not mapped:
-                raise AccessError(f"the connection {token!r} is another one's")
-        return visitor
 
     # files
 
@@ -289,9 +274,9 @@ class Exchange:
 
     async def _unmap(self, request: Request) -> Response:
         master = await self._of_master(request)
-        token = request.path_params["token"]
+        rune = await self._do(self._desk.find, request.path_params["token"], digest(master))
         for each in await self._do(
-            self._desk.book.select, Mapping, master=digest(master), token=token
+            self._desk.book.select, Mapping, master=digest(master), token=rune.token
         ):
             await self._do(self._desk.book.remove, each)
         self._hub.tell()
@@ -308,21 +293,16 @@ class Exchange:
     async def _of_page(self, request: Request, token: str) -> tuple[Visitor, Rune]:
         """Return who asks, and a rune that is shown to them."""
         visitor = visitor_of(request)
-        rune = await self._do(self._desk.rune, token)
         if visitor.key:
             raise AccessError("a rune's key is for the rune alone")
-        if visitor.master and not await self._do(
-            self._desk.book.select, Mapping, master=visitor.master, token=token
-        ):
-            raise NotFoundError(f"there is no connection {token!r}")
-        return visitor, rune
+        return visitor, await self._do(self._desk.find, token, visitor.master)
 
     async def _connection(self, request: Request) -> Response:
         _, rune = await self._of_page(request, request.path_params["token"])
         state = await self._hub.state(rune)
         return JSONResponse(
             {
-                "id": rune.token,
+                "id": outside(rune.token),
                 "plugin": rune.plugin_at > 0,
                 "compute": state["state"] != "gone",
                 "loaded": rune.loaded,
@@ -339,20 +319,20 @@ class Exchange:
         _, rune = await self._of_page(request, request.path_params["token"])
         if rune.contract is None:
             raise NotFoundError(f"the rune {rune.token!r} has not said what it takes: restart it")
-        return JSONResponse({"id": rune.token, "data": msgspec.to_builtins(rune.contract)})
+        return JSONResponse({"id": outside(rune.token), "data": msgspec.to_builtins(rune.contract)})
 
     async def _send(self, request: Request) -> Response:
+        visitor_of(request)
         body = await body_of(request)
-        token = text_of(body, "token")
-        visitor, rune = await self._of_page(request, token)
+        visitor, rune = await self._of_page(request, text_of(body, "token"))
         values, bpm, rate = _asked(body, rune)
-        run = await self._hub.ask(token, values, visitor.caller, bpm=bpm, sample_rate=rate)
+        run = await self._hub.ask(rune.token, values, visitor.caller, bpm=bpm, sample_rate=rate)
         return JSONResponse({"id": run.id}, 201)
 
     async def _response(self, request: Request) -> Response:
-        await self._of_page(request, request.path_params["token"])
+        _, rune = await self._of_page(request, request.path_params["token"])
         run = await self._do(self._desk.run, request.path_params["id"])
-        if run.token != request.path_params["token"]:
+        if run.token != rune.token:
             raise NotFoundError(f"there is no run {run.id!r} of this connection")
         names = await self._do(files_of, self._hub, run, request.state.base)
         response = {
@@ -372,6 +352,12 @@ class Exchange:
     async def _nothing(self, request: Request) -> Response:
         visitor_of(request)
         return JSONResponse([])
+
+
+def of_rune(request: Request, token: str) -> tuple[Visitor, str]:
+    """Return who asks, and the hub's own name for the connection that they speak for."""
+    visitor = visitor_of(request)
+    return visitor, inside(token, visitor.master)
 
 
 def files_of(hub: Hub, run: Run, base: str) -> list[dict[str, Any]]:
@@ -435,7 +421,7 @@ def _mapping(mapping: Mapping, master: str) -> dict[str, Any]:
     return {
         "id": mapping.id,
         "master_token": master,
-        "connection_token": mapping.token,
+        "connection_token": outside(mapping.token),
         "connection_name": mapping.name,
         "connection_type": mapping.type,
         "description": mapping.description,
@@ -447,7 +433,7 @@ def _mapping(mapping: Mapping, master: str) -> dict[str, Any]:
 def _message(run: Run, response: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "id": run.id,
-        "token": run.token,
+        "token": outside(run.token),
         "status": run.state,
         "response": response,
         "request": run.request,

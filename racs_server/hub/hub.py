@@ -27,7 +27,7 @@ from racs_server.hub.archive import Archive
 from racs_server.hub.book import Book
 from racs_server.hub.contract import FILE_PATH, Contract, Excerpt, check_values
 from racs_server.hub.contract import Upload as UploadValue
-from racs_server.hub.desk import Desk, NotFoundError
+from racs_server.hub.desk import Desk, NotFoundError, outside
 from racs_server.hub.files import Files
 from racs_server.hub.presence import ADVICE, GONE, Signs, state_of
 from racs_server.hub.rows import PENDING, Run, Rune, Target, Upload
@@ -242,7 +242,12 @@ class Hub:
         )
         prepare = partial(self._prepare, run, rune, rune.contract, checked)
         run, params = await trio.to_thread.run_sync(prepare, limiter=self._archiving)
-        request = {"token": token, "type": "run_method", "bpm": bpm, "sample_rate": sample_rate}
+        request = {
+            "token": outside(token),
+            "type": "run_method",
+            "bpm": bpm,
+            "sample_rate": sample_rate,
+        }
         data = {"method_name": run.method, "params": params}
         run = _replace(run, request={**request, "data": data})
         await self.do(self.desk.queue, run)

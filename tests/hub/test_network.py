@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -61,13 +62,15 @@ def pages(
         yield {"anna": anna, "bot": bot}
 
 
-def register(page: Page, trust: ssl.SSLContext, master: str) -> httpx.Client:
-    rune = httpx.Client(base_url=page.ask("POST", "keys", json={})["base"], verify=trust)
+@contextmanager
+def registered(page: Page, trust: ssl.SSLContext, master: str) -> Iterator[httpx.Client]:
+    base = page.ask("POST", "keys", json={})["base"]
     mapping = {**MAPPING, "master_token": master}
-    assert rune.post("api/hub/compute/contract/", json=CONTRACT).status_code == 201
-    assert rune.post("api/hub/connection_mappings/", json=mapping).status_code == 201
-    rune.put(f"api/hub/connections/{TOKEN}/loaded/", json={"loaded": True})
-    return rune
+    with httpx.Client(base_url=base, verify=trust, timeout=30) as rune:
+        assert rune.post("api/hub/compute/contract/", json=CONTRACT).status_code == 201
+        assert rune.post("api/hub/connection_mappings/", json=mapping).status_code == 201
+        rune.put(f"api/hub/connections/{TOKEN}/loaded/", json={"loaded": True})
+        yield rune
 
 
 @pytest.mark.parametrize("credential", ["", MASTER.replace("0", "a"), "rune_x", "racs_x"])
@@ -109,7 +112,7 @@ def test_inputs_over_http_are_for_their_run(
     pages: dict[str, Page], trust: ssl.SSLContext, folder: Path
 ) -> None:
     page = pages["anna"]
-    with register(page, trust, MASTER) as rune:
+    with registered(page, trust, MASTER) as rune:
         page.ask("PUT", f"runes/{TOKEN}/target", json={"handover": "url"})
         soundfile.write(folder / "Tone 1.flac", np.zeros((100, 2), np.int16), 44_100)
         values = []
@@ -139,8 +142,25 @@ def test_what_a_user_may_not_read_is_no_input(
         for stream_id in ("birds/wren", "calls/1"):
             anna.execute_command(f"CREATE '{stream_id}' 8000 1 16")
     page = pages["bot"]
-    with register(page, trust, OTHERS):
+    with registered(page, trust, OTHERS):
         for stream_id, status in (("birds/wren", 201), ("calls/1", 403)):
             values = {"values": {"b": {"stream": stream_id}}}
             response = page.http.post(f"runes/{TOKEN}/runs", json=values)
             assert response.status_code == status, response.text
+        page.ask("POST", f"runes/{TOKEN}/stop")
+
+
+def test_two_people_who_run_the_same_rune_have_one_each(
+    pages: dict[str, Page], trust: ssl.SSLContext
+) -> None:
+    with (
+        registered(pages["anna"], trust, MASTER) as annas,
+        registered(pages["bot"], trust, OTHERS) as bots,
+    ):
+        run = pages["bot"].run(TOKEN, a=3)
+        (message,) = bots.get(f"api/hub/get_latest_pending_messages/{TOKEN}/").json()
+        assert (message["id"], message["token"]) == (run["id"], TOKEN)
+        assert pages["anna"].http.get(f"runs/{run['id']}").status_code == 404
+        body = {"id": run["id"], "token": TOKEN, "response": {"message": "forged"}}
+        assert annas.post("api/hub/reply_to_message/", json=body).status_code == 404
+        assert bots.post("api/hub/reply_to_message/", json=body).status_code == 200

@@ -219,7 +219,8 @@ def test_over_tls_inputs_are_fetched_from_the_hub(tmp_path: Path, tone: Path) ->
         (made,) = run["outputs"]
         with hub.client(tls=trusted) as racs:
             found = np.array(racs.execute_command(f"RANGE '{made['stream']}' 0 100"))
-        assert np.abs(found - samples(tone)).max() <= 1
+        # here the client rounds what it fetches, too
+        assert np.abs(found - samples(tone)).max() <= 2
 
 
 def test_a_new_rune_and_a_notebook_work(hub: HubDaemon, tmp_path: Path, tone: Path) -> None:
