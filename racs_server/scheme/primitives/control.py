@@ -238,6 +238,8 @@ def _converter(parameter: Value) -> Value:
 
 @procedure("%swap-parameter!")
 def _swap(parameter: Value, value: Value) -> Value:
+    if not isinstance(parameter, Parameter):
+        raise wrong("a parameter", parameter)
     old, parameter.value = parameter.value, value
     return old
 
