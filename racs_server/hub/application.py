@@ -1,6 +1,7 @@
 """The hub as an ASGI application: its addresses, the gateway's, and the page, behind one door."""
 
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,6 +20,14 @@ from racs_server.hub.hub import Hub, problem_of
 
 PAGE = Path(__file__).parent / "page"
 """The page: what is in this folder is given to everybody."""
+
+_PAGE_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self';"
+    " img-src 'self'; media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'",
+    "cache-control": "no-cache",
+}
+"""Nothing runs in the page but what is in its folder, whatever runes and streams are called."""
 
 
 def create_app(hub: Hub, gateway: ASGIApp | None = None, page: Path = PAGE) -> Starlette:
@@ -42,6 +51,16 @@ def create_app(hub: Hub, gateway: ASGIApp | None = None, page: Path = PAGE) -> S
     )
 
 
+class _PageFiles(StaticFiles):
+    """The files of the page, with their headers."""
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        """Return a file."""
+        response = super().file_response(*arguments, **options)
+        response.headers.update(_PAGE_HEADERS)
+        return response
+
+
 class _PageOr:
     """Gives out the files of the page; what is none is somebody else's.
 
@@ -54,7 +73,7 @@ class _PageOr:
     """
 
     def __init__(self, page: Path, other: ASGIApp | None) -> None:
-        self._files = StaticFiles(directory=page, html=True, check_dir=False)
+        self._files = _PageFiles(directory=page, html=True, check_dir=False)
         self._other = other
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -24,7 +24,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Mapping
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import msgspec
 from starlette.datastructures import Headers
@@ -120,16 +120,21 @@ class Door:
         if allowed and scope.get("method") == "OPTIONS":
             await Response(status_code=204, headers=cors)(scope, receive, send)
             return
-        base = _BASE.match(scope["path"])
+        # as it was sent: in a stream's id, an encoded slash or percent sign is not a plain one
+        raw = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
+        base = _BASE.match(raw)
         credential = unquote(base[1]) if base else shown(headers)
-        path = re.sub("//+", "/", scope["path"][base.end() :] if base else scope["path"]) or "/"
+        visitor = await self._visitor(credential)
+        raw = re.sub("//+", "/", raw[base.end() :] if base else raw) or "/"
         scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
         state = {
             **scope.get("state", {}),
-            "visitor": await self._visitor(credential),
+            "visitor": visitor,
             "base": f"{scheme}://{headers['host']}{base[0] if base else ''}",
         }
-        scope = {**scope, "path": path, "raw_path": path.encode(), "state": state}
+        scope = {**scope, "path": unquote(raw), "raw_path": raw.encode("latin-1"), "state": state}
+        if visitor is not None and visitor.master and not visitor.key:
+            scope["racs.caller"] = visitor.caller  # what is behind need not ask again
         await self._app(scope, receive, _with_headers(send, {**_HEADERS, **cors}))
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
