@@ -1,0 +1,154 @@
+// All that is asked of the server. Errors come as problem documents (RFC 9457); their detail says
+// what to do, and is shown as it is.
+
+import { token } from "./token.js";
+import { timeOf } from "./units.js";
+
+export class ServerError extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const PART = encodeURIComponent;
+
+async function ask(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, { credentials: "same-origin", ...options });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ServerError("The server cannot be reached. Is it running?", 0);
+  }
+  if (!response.ok) throw new ServerError(await explanation(response), response.status);
+  return response;
+}
+
+async function explanation(response) {
+  try {
+    const { detail, title } = await response.json();
+    if (detail || title) return String(detail || title);
+  } catch {
+    // not JSON: the status has to do
+  }
+  return `The server answered ${response.status} ${response.statusText}`.trim() + ".";
+}
+
+const json = async (path, options) => (await ask(path, options)).json();
+
+/** All addresses have the token in front: so players, pictures and links to files have it too. */
+const at = (path) => `r/${token()}/${path}`;
+
+const post = (path, body, headers = {}) =>
+  json(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...headers },
+    body: JSON.stringify(body),
+  });
+
+// ---------------------------------------------------------------- the archive
+
+const PAGE = 1000;
+const range = (stream, from, to) => ({ from: timeOf(stream, from), to: timeOf(stream, to) });
+const streamAt = (id) => at(`streams/${PART(id)}`);
+
+export const archive = {
+  /** The ids that match a pattern. */
+  async streams(pattern) {
+    const query = new URLSearchParams({ match: pattern, limit: PAGE });
+    const { streams } = await json(at(`streams?${query}`));
+    return streams.map(({ id }) => id);
+  },
+
+  stream: (id) => json(streamAt(id)),
+
+  /** `more`: rate, channels, depth, where they are not to be the stream's own. */
+  audioUrl(stream, from, to, format, more = {}) {
+    const query = new URLSearchParams({ ...range(stream, from, to), format, ...more });
+    return `${streamAt(stream.id)}/audio?${query}`;
+  },
+
+  /** Raise the error that a file of this format would be answered with: browsers download errors too. */
+  async tryFormat(stream, format, more) {
+    await ask(archive.audioUrl(stream, 0, 1, format, more));
+  },
+
+  /** @returns {Promise<import("./waveform.js").Peaks>} */
+  async peaks(stream, from, to, points) {
+    const query = new URLSearchParams({ ...range(stream, from, to), n: points, format: "f32" });
+    const response = await ask(`${streamAt(stream.id)}/peaks?${query}`);
+    const values = new Float32Array(await response.arrayBuffer());
+    return { channels: stream.channels, points: values.length / (3 * stream.channels), values };
+  },
+};
+
+// ---------------------------------------------------------------- runes
+
+const page = (path) => at(`api/page/${path}`);
+
+export const hub = {
+  session: () => json(page("session")),
+
+  /** Let a user, who shows a token of theirs, answer for the master token. */
+  register: (userToken) =>
+    post("api/page/masters", { token: token() }, { Authorization: `Bearer ${userToken}` }),
+
+  /** A key for a rune: {command, base}. */
+  makeKey: (name) => post(page("keys"), { name }),
+
+  runes: () => json(page("runes")),
+  forget: (rune) => ask(page(`runes/${PART(rune)}`), { method: "DELETE" }),
+  setTarget: (rune, target) =>
+    json(page(`runes/${PART(rune)}/target`), { method: "PUT", body: JSON.stringify(target) }),
+  runs: (rune, limit, before = "") =>
+    json(page(`runes/${PART(rune)}/runs?${new URLSearchParams({ limit, before })}`)),
+  start: (rune, values) => post(page(`runes/${PART(rune)}/runs`), { values }),
+  again: (run) => post(page(`runs/${PART(run)}/again`), {}),
+  stop: (run) => post(page(`runs/${PART(run)}/stop`), {}),
+  upload,
+
+  /** Wait until something has changed since change `since`, or a while; the number of the latest. */
+  async changed(since, signal) {
+    const { number } = await json(page(`changes?since=${since}`), { signal });
+    return number;
+  },
+
+  /** The begin of a text file. */
+  async text(url, most) {
+    const response = await ask(url, { headers: { Range: `bytes=0-${most - 1}` } });
+    const text = await response.text();
+    return text.length < most ? text : `${text}\n…`;
+  },
+};
+
+/** Hand a file over; fetch cannot tell how far it is. `onProgress(part)`: 0 … 1. */
+function upload(file, onProgress) {
+  return new Promise((resolve, reject) => {
+    const lost = `${file.name} could not be sent: the connection was lost. Try it again.`;
+    const request = new XMLHttpRequest();
+    request.open("POST", page(`uploads?${new URLSearchParams({ name: file.name })}`));
+    request.upload.onprogress = ({ loaded, total }) => onProgress(loaded / (total || 1));
+    request.onerror = () => reject(new ServerError(lost, 0));
+    request.onload = () => {
+      const answer = parsed(request.responseText);
+      if (request.status < 300) resolve({ upload: answer.id });
+      else
+        reject(
+          new ServerError(
+            answer.detail ?? `${file.name} was refused (${request.status}).`,
+            request.status,
+          ),
+        );
+    };
+    request.send(file);
+  });
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
+}
