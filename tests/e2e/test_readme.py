@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,16 @@ from racs.runes import Run, runs
 from scripts.reference import current
 from tests.e2e.daemon import Daemon
 
-TEXT = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data"
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```", TEXT, re.DOTALL))
 
 
 def run(name: str, daemon: Daemon, **given: object) -> dict[str, object]:
     code = EXAMPLES[name].replace("port=6381", f"port={daemon.port}")
     code = code.replace("Racs()", f"Racs(port={daemon.port})")
+    code = code.replace("Racs(pool", f"Racs(port={daemon.port}, pool")
     names: dict[str, object] = dict(given)
     exec(compile(code, f"README: {name}", "exec"), names)
     return names
@@ -132,10 +136,9 @@ def test_the_example_of_a_rune(
 
 def test_the_examples_of_the_command_line(daemon: Daemon, tmp_path: Path) -> None:
     """Each line after a $ is typed into a shell; what follows is what it prints."""
-    root = Path(__file__).parents[2]
-    (tmp_path / "tests").symlink_to(root / "tests")
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
     program = f'racs() {{ {shlex.quote(sys.executable)} -m racs "$@"; }}\n'
-    environment = {"RACS_URL": f"racs://127.0.0.1:{daemon.port}", "PYTHONPATH": str(root)}
+    environment = {"RACS_URL": f"racs://127.0.0.1:{daemon.port}", "PYTHONPATH": str(ROOT)}
     [text] = re.findall(r"<!-- example: console -->\n```console\n(.*?)```", TEXT, re.DOTALL)
     for line, expected in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", text, re.MULTILINE):
         done = subprocess.run(
@@ -148,6 +151,81 @@ def test_the_examples_of_the_command_line(daemon: Daemon, tmp_path: Path) -> Non
             timeout=60,
         )
         assert done.stdout == expected, line
+
+
+def test_the_recipe_for_a_room(daemon: Daemon, tmp_path: Path) -> None:
+    """One turn of its loop; the microphone gives a recording, and notes what it was told."""
+    water, _ = soundfile.read(DATA / "field_water_44k_mono.wav", dtype="int16")
+    water.tofile(tmp_path / "heard.raw")
+    [recipe] = re.findall(r"<!-- example: room -->\n```sh\n(.*?)```", TEXT, re.DOTALL)
+    stand_ins = f"""
+        sleep() {{ [ ! -e told ]; }}
+        arecord() {{ echo "$*" > told; cat heard.raw; }}
+        racs() {{ {shlex.quote(sys.executable)} -m racs "$@"; }}
+    """
+    environment = {"RACS_URL": f"racs://127.0.0.1:{daemon.port}", "PYTHONPATH": str(ROOT)}
+    subprocess.run(
+        ["bash", "-c", stand_ins + recipe],
+        cwd=tmp_path,
+        env=os.environ | environment,
+        check=True,
+        timeout=60,
+    )
+    told = (tmp_path / "told").read_text(encoding="utf-8").split()
+    assert 0 < int(told[told.index("-d") + 1]) <= 25 * 3600
+    with daemon.client() as racs:
+        [stream_id] = racs.execute_command("LIST 'room/*'")
+        assert re.fullmatch(r"room/\d{4}-\d\d-\d\d", stream_id)
+        assert racs.execute_command(f"INFO '{stream_id}' 'sample_rate'") == 48_000
+        assert 0 < racs.execute_command(f"TTL '{stream_id}'") <= 30 * 86_400
+        assert np.array_equal(racs.execute_command(f"EXTRACT '{stream_id}' 0 {2**53}"), water)
+
+
+def test_the_recipe_for_calls(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    speech, _ = soundfile.read(DATA / "speech_austen_16k_mono.wav", dtype="int16")
+
+    async def line(samples: np.ndarray) -> AsyncIterator[np.ndarray]:
+        for first in range(0, len(samples), 320):
+            yield samples[first : first + 320]
+
+    run("calls", daemon, caller=line(speech[:32_000]), agent=line(speech[32_000:64_000]))
+    with daemon.client() as racs:
+        sides = [
+            racs.execute_command(f"EXTRACT 'calls/4711/{side}' 0 {2**53}")
+            for side in ("caller", "agent")
+        ]
+    assert np.array_equal(np.concatenate(sides), speech[:64_000])
+    info = soundfile.info("4711.mp3")
+    assert (info.frames, info.channels, info.samplerate) == (32_000, 2, 16_000)
+
+
+def test_the_recipes_for_clips_and_levels(
+    daemon: Daemon,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    water, rate = soundfile.read(DATA / "field_water_44k_mono.wav", dtype="int16")
+    with daemon.client() as racs:
+        racs.execute_command(f"CREATE 'garden' {rate} 1 16")
+        racs.stream("garden").execute(water)
+        ref = racs.execute_command("INFO 'garden' 'ref'")
+    run("clips", daemon, times=[ref + 1500, ref + 3000])
+    first, _ = soundfile.read(f"garden-{ref + 1500}.flac", dtype="int16")
+    second, _ = soundfile.read(f"garden-{ref + 3000}.flac", dtype="int16")
+    assert np.array_equal(first, water[rate // 2 : 5 * rate // 2])
+    assert np.array_equal(second, water[2 * rate :])
+
+    levels = run("levels", daemon)["levels"]
+    seconds = [water[at : at + rate] / 2.0**15 for at in range(0, len(water), rate)]
+    assert np.allclose(levels, [10 * np.log10(np.mean(each**2)) for each in seconds])
+    loudest = int(np.argmax(levels))
+    moment = np.datetime64(ref + 1000 * loudest, "ms")
+    assert capsys.readouterr().out == f"{max(levels):.1f} dBFS at {moment}\n"
 
 
 def test_the_reference_is_current() -> None:
