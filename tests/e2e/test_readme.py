@@ -221,6 +221,7 @@ def test_the_recipes_for_clips_and_levels(
     assert np.array_equal(second, water[2 * rate :])
 
     levels = run("levels", daemon)["levels"]
+    assert isinstance(levels, list)
     seconds = [water[at : at + rate] / 2.0**15 for at in range(0, len(water), rate)]
     assert np.allclose(levels, [10 * np.log10(np.mean(each**2)) for each in seconds])
     loudest = int(np.argmax(levels))
