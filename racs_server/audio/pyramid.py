@@ -79,9 +79,11 @@ def frames_covered(blocks: int) -> int:
     return (bisect_right(range(blocks + 1), blocks, key=blocks_until) - 1) * BLOCK_FRAMES
 
 
-def block_number(level: int, place: int) -> int:
-    """Return the number of a level's block, counted from 0 at that level."""
-    return blocks_until((place + 1) * FACTOR**level - 1) + level
+def block_numbers(level: int, places: Places) -> Places:
+    """Return the numbers of a level's blocks, counted from 0 at that level."""
+    before = (places + 1) * FACTOR**level - 1
+    numbers: Places = (before[:, None] // FACTOR ** np.arange(LEVELS)).sum(axis=1) + level
+    return numbers
 
 
 class Pyramid:
@@ -123,9 +125,10 @@ class Pyramid:
 
     def blocks(self, level: int, places: Places) -> Entries:
         """Return whole blocks of a level, joined: shape (channels, blocks * BLOCK_ENTRIES)."""
-        data = self._read([block_number(level, place) for place in places.tolist()])
-        entries = np.frombuffer(data, ENTRY).reshape(-1, self._channels, BLOCK_ENTRIES)
-        return entries.transpose(1, 0, 2).reshape(self._channels, -1)
+        data = self._read(block_numbers(level, places).tolist())
+        # as plain bytes, which numpy moves a row at a time, not entry by entry
+        rows = np.frombuffer(data, np.uint8).reshape(len(places), self._channels, -1)
+        return rows.transpose(1, 0, 2).reshape(self._channels, -1).view(ENTRY)
 
     def next_blocks(self, lanes: Lanes) -> list[bytes]:
         """Return the blocks that the next `BLOCK_FRAMES` sample frames complete, in order.

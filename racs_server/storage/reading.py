@@ -48,8 +48,9 @@ def read_ranges(
 ) -> Iterator[memoryview]:
     """Yield the PCM of ranges of a stream, packed, in pieces of whole sample frames.
 
-    A piece has at most 512 KiB and a sample frame, and is good until the next is asked for. Ranges
-    that lie in one segment are cheap: it is looked up and opened once.
+    A piece has at most 512 KiB and a sample frame, may hold of several ranges, and is good until
+    the next is asked for. Many short ranges are cheap: a segment is looked up and opened once for
+    all that lie in it, and each of its blocks is read and checked once.
 
     Parameters
     ----------
@@ -89,15 +90,18 @@ def read_ranges(
                         raise damage_error(
                             stream, segment, position, segment.stop, "a segment is missing"
                         )
-                    first = start // BLOCK
-                    checks = sums.snapshot(first, -(-stop // BLOCK))
+                    checks = sums.snapshot(start // BLOCK, -(-stop // BLOCK))
                     # What checks the last block may cover more than the stream has.
                     valid = sums.covered
             with _explained(stream, segment):
-                for begin, finish in _taken(rest, segment.first + stop // frame):
-                    start = (begin - segment.first) * frame
-                    stop = (finish - segment.first) * frame
-                    yield from segment.blocks(start, stop, checks[start // BLOCK - first :], valid)
+                taken = [
+                    ((begin - segment.first) * frame, (finish - segment.first) * frame)
+                    for begin, finish in _taken(rest, segment.first + stop // frame)
+                ]
+                if len(taken) == 1:
+                    yield from segment.blocks(*taken[0], checks, valid)
+                else:
+                    yield from segment.gathered(taken, checks, valid)
 
 
 def _taken(rest: deque[tuple[int, int]], stop: int) -> Iterator[tuple[int, int]]:

@@ -182,6 +182,43 @@ class Segment:
             buffer[room - carried : room] = buffer[high - carried : high]
             begin += len(piece)
 
+    def gathered(
+        self, ranges: Sequence[tuple[int, int]], checks: list[int], valid: int
+    ) -> Iterator[memoryview]:
+        """Read ranges of PCM as `blocks` does, but joined, and each block that they touch once.
+
+        Parameters
+        ----------
+        ranges
+            In bytes of PCM, of whole sample frames: ascending, apart from each other.
+        checks, valid
+            As for `blocks`, from the first block that the first range touches.
+        """
+        assert self.file is not None
+        room = READ // self.format.frame_bytes * self.format.frame_bytes
+        joined = memoryview(bytearray(min(room, sum(stop - start for start, stop in ranges))))
+        buffer = memoryview(bytearray(BLOCK))
+        first = ranges[0][0] // BLOCK
+        filled = begin = end = 0
+        for place, stop in ranges:
+            start = place
+            while start < stop:
+                if start >= end:
+                    number = start // BLOCK
+                    begin, end = number * BLOCK, min((number + 1) * BLOCK, valid)
+                    block = buffer[: end - begin]
+                    count = self.file.read_into(block, SEGMENT_HEADER + begin)
+                    self.check(block, count, number, [checks[number - first]])
+                size = min(stop, end, start + len(joined) - filled) - start
+                joined[filled : filled + size] = buffer[start - begin : start - begin + size]
+                start += size
+                filled += size
+                if filled == len(joined):
+                    yield joined
+                    filled = 0
+        if filled:
+            yield joined[:filled]
+
     def check(self, piece: memoryview, count: int, block: int, checks: list[int]) -> None:
         """Raise `DamagedBlock` unless a piece of PCM, of which `count` bytes are there, is right.
 

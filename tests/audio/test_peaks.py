@@ -159,9 +159,9 @@ def test_a_pyramid_that_lags_behind_gives_the_same(kept: Kept) -> None:
 
 def test_the_order_of_blocks() -> None:
     order = sorted(
-        (tree.block_number(level, place), level)
+        (int(number), level)
         for level in range(tree.LEVELS)
-        for place in range(300 >> 2 * level)
+        for number in tree.block_numbers(level, np.arange(300 >> 2 * level))
     )
     assert [level for _, level in order[:7]] == [0, 0, 0, 0, 1, 0, 0]
     assert [number for number, _ in order] == list(range(len(order)))

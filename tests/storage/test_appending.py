@@ -269,6 +269,12 @@ def test_every_range_is_exact(
     for first, stop in ranges:
         size = format_.frame_bytes
         assert read(store, "a", first, stop) == expected[first * size : stop * size]
+    # and all at once, when they lie apart
+    edges = sorted({min(edge, store.info("a").frames) for pair in ranges for edge in pair})
+    apart = list(zip(edges[::2], edges[1::2], strict=False))
+    found = b"".join(store.read_ranges(store.plan("a", 0, 0), apart))
+    size = format_.frame_bytes
+    assert found == b"".join(expected[first * size : stop * size] for first, stop in apart)
 
 
 # ---------------------------------------------------------------------- reading while it comes

@@ -74,6 +74,20 @@ def test_what_lies_before_and_after_a_rotten_block_can_be_read() -> None:
     assert read(store, "a", 0, half) == pcm[:BLOCK]
 
 
+def test_short_ranges_touch_only_their_own_blocks() -> None:
+    disk = stopped_archive("a")
+    disk.flip(file_of("a", FIRST), HEADER + BLOCK + 1000)
+    store = start(disk)
+    pcm = noise(4 * BLOCK)
+    half = BLOCK // 2
+    plan = store.plan("a", 0, 4 * half)
+    around = [(0, 3), (5, 9), (half - 2, half), (2 * half, 2 * half + 1), (3 * half - 5, 4 * half)]
+    expected = b"".join(pcm[2 * first : 2 * stop] for first, stop in around)
+    assert b"".join(store.read_ranges(plan, around)) == expected
+    with pytest.raises(DamageError, match="sample frames 32768 to 65536"):
+        list(store.read_ranges(plan, [(0, 3), (half - 1, half + 1)]))
+
+
 @pytest.mark.parametrize("place", [0, 1, BLOCK - 1, BLOCK, 3 * BLOCK + 77, 3 * BLOCK + 99])
 def test_no_rotten_bit_goes_unnoticed(place: int) -> None:
     disk = stopped_archive("a", size=3 * BLOCK + 100)
