@@ -37,6 +37,32 @@ def test_every_python_block_is_an_example_that_is_run_here() -> None:
     assert set(EXAMPLES) == set(re.findall(r'run\("(\w+)", daemon', here))
 
 
+def test_every_link_within_the_page_has_its_heading_and_the_contents_have_all() -> None:
+    headings = re.findall(r"^(##+) (.*)$", TEXT, re.MULTILINE)
+    anchors = [re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-") for _, name in headings]
+    assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= set(anchors)
+    contents = anchors.index("contents")
+    listed = re.findall(r"\(#([^)]+)\)", TEXT.split("## Contents")[1].split("\n## ")[0])
+    chapters = [
+        anchor for (depth, _), anchor in zip(headings, anchors, strict=True) if depth == "##"
+    ]
+    assert set(chapters) - set(anchors[: contents + 1]) <= set(listed)
+    assert [anchor for anchor in anchors if anchor in listed] == listed
+
+
+def test_the_first_example(
+    daemon: Daemon,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    monkeypatch.chdir(tmp_path)
+    run("first", daemon)
+    assert capsys.readouterr().out == "40000\n"
+    assert soundfile.info("words.mp3").frames == 40_000
+
+
 def test_the_main_example(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
     data = np.random.default_rng(3).integers(-(2**15), 2**15, 44100 * 2 * 3).tolist()
     names = run("main", daemon, data=data)
