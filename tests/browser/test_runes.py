@@ -157,9 +157,8 @@ def test_a_link_brings_a_token_which_does_not_stay_in_the_address(page: Page, ba
     assert page.driver.current_url == f"{base}#/runes/"
 
 
-def test_the_page_tells_how_to_connect_a_rune(page: Page, base: str) -> None:
-    page.press("Make its command")
-    page.sees(f"racs rune run SCRIPT --hub {base}r/rune_")
+def test_the_page_tells_how_to_connect_a_rune(page: Page, base: str, master: str) -> None:
+    page.sees(f"racs rune run SCRIPT --hub {base.rstrip('/')} --token {master}")
 
 
 def test_a_rune_says_what_it_is(page: Page, connect: Connect) -> None:

@@ -25,7 +25,7 @@ def test_a_user_s_token_is_asked_for_once(page: Page) -> None:
     page.wait(page.complaints)
     page.enter("Your access token", TOKEN)
     page.press("Sign in")
-    page.sees("Connect a rune", "Make its command")
+    page.sees("racs rune run SCRIPT")
     page.open("#/archive")
     page.sees("No stream matches.")
     page.driver.refresh()

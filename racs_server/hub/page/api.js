@@ -94,9 +94,6 @@ export const hub = {
   register: (userToken) =>
     post("api/page/masters", { token: token() }, { Authorization: `Bearer ${userToken}` }),
 
-  /** A key for a rune: {command, base}. */
-  makeKey: (name) => post(page("keys"), { name }),
-
   runes: () => json(page("runes")),
   forget: (rune) => ask(page(`runes/${PART(rune)}`), { method: "DELETE" }),
   setTarget: (rune, target) =>

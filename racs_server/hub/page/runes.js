@@ -5,6 +5,7 @@ import { button, copyButton, fill, h, name } from "./dom.js";
 import { silence } from "./player.js";
 import { RunePanel, badge } from "./rune.js";
 import { isUnknown, signIn } from "./signin.js";
+import { token } from "./token.js";
 
 const RETRY = 3000; // ms after which a server that did not answer is asked again
 
@@ -135,31 +136,7 @@ export class RunesTab {
 
 /** How a rune gets here. */
 function connect(some) {
-  const command = h("code");
-  const shown = h("div", { class: "command", hidden: true }, h("pre", { tabindex: "0" }, command));
-  const problem = h("p", { class: "error", role: "alert" });
-  const make = button(
-    "Make its command",
-    async () => {
-      try {
-        command.textContent = (await hub.makeKey("page")).command;
-        shown.hidden = false;
-        make.hidden = true;
-      } catch (error) {
-        problem.textContent = error.message;
-      }
-    },
-    { class: "primary" },
-  );
-  shown.append(
-    copyButton(() => command.textContent),
-    h("p", {
-      class: "hint",
-      text:
-        "Put the path of your script in the place of SCRIPT. The address has a key in it, which is " +
-        "shown this once: it lets a rune work for your token.",
-    }),
-  );
+  const command = `racs rune run SCRIPT --hub ${location.origin} --token ${token()}`;
   return h(
     "div",
     { class: "connect" },
@@ -167,10 +144,15 @@ function connect(some) {
     h("p", {
       text:
         "A rune is a Python function that works on sound: it gets files and numbers from a form on " +
-        "this page, and gives files back. Start yours with a command of its own, and it appears here.",
+        "this page, and gives files back. Start yours with this command, and it appears here:",
     }),
-    make,
-    problem,
-    shown,
+    h("pre", { tabindex: "0" }, h("code", { text: command })),
+    copyButton(() => command),
+    h("p", {
+      class: "hint",
+      text:
+        "Put the path of your script in the place of SCRIPT. The token is this page's: whoever has " +
+        "it sees and runs your runes.",
+    }),
   );
 }
