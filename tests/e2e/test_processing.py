@@ -1,6 +1,7 @@
 """Pipes through the client and a server process: audio out, processed, encoded, and back in."""
 
 import io
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,30 @@ def test_pieces_make_the_same_file_as_one_reply(
     expected, expected_rate = soundfile.read(io.BytesIO(whole), dtype="int32")
     assert rate == expected_rate
     assert np.array_equal(read, expected)
+
+
+def test_a_stretch_between_two_moments_becomes_a_file_that_plays(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    tone = (0.5 * np.sin(2 * np.pi * 440 * np.arange(3 * RATE) / RATE) * 2**15).astype(np.int16)
+    with daemon.client() as r:
+        r.pipeline().create("chopin", sample_rate=RATE, channels=2, bit_depth=16).execute()
+        r.stream("chopin").execute(np.stack([tone, tone], axis=1))
+        ref = r.pipeline().info(stream_id="chopin", attr="ref").execute()
+        frm = datetime.fromtimestamp(ref / 1000, UTC) + timedelta(seconds=0.5)
+        to = frm + timedelta(seconds=2)
+        mp3_data = (
+            r.pipeline()
+            .extract(stream_id="chopin", frm=frm, to=to)
+            .format(mime_type="audio/mp3", sample_rate=44100, channels=2, bit_depth=16)
+            .execute()
+        )
+    (tmp_path / "chopin.mp3").write_bytes(mp3_data)
+    found, rate = soundfile.read(tmp_path / "chopin.mp3")
+    assert (rate, found.shape) == (RATE, (2 * RATE, 2))
+    expected = tone[RATE // 2 : RATE // 2 + 2 * RATE] / 2**15
+    middle = slice(RATE // 2, 3 * RATE // 2)
+    assert np.abs(found[middle, 0] - expected[middle]).max() < 0.02
 
 
 def test_files_go_to_disk_in_an_event_loop(
