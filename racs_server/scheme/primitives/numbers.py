@@ -209,9 +209,9 @@ for _name, _holds in (
     _compare(_name, _holds)
 
 
-@procedure("abs", "magnitude")
+@procedure("abs")
 def _abs(meter: Meter, x: Value) -> Value:
-    return made(meter, abs(number(x)))
+    return made(meter, abs(real(x)))
 
 
 @procedure("1+", "add1")
