@@ -100,7 +100,7 @@ def test_a_message_comes_at_once_while_a_poll_is_held(rune: httpx.Client, page: 
     sent = time.monotonic()
     thread.join(10)
     ((message,), came) = found[0]
-    assert came - sent < 1
+    assert came - sent < 5  # a poll that comes to its end takes 20
     assert message["id"] == run["id"]
     assert message["status"] == "pending"
     assert message["response"] is None

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -98,9 +97,7 @@ def test_the_form(page: Page, token: str) -> None:
 def test_an_int_a_recording_and_a_choice(
     hub: HubDaemon, page: Page, token: str, tone: Path
 ) -> None:
-    began = time.monotonic()
     run = page.ended(page.run(token, a=7, b=page.upload(tone), c="oranges"))
-    took = time.monotonic() - began
     assert (run["state"], run["message"], run["error"]) == ("completed", "This is a message", None)
     assert "given 7" in run["logs"]
     assert "['int', 'str', 'str']" in run["logs"]
@@ -113,7 +110,6 @@ def test_an_int_a_recording_and_a_choice(
         record = decode(racs.attachment(record_id("My Remote Code", run["id"]), "run.json"))
     assert record.parameters["a"] == {"value": 7, "type": "int"}
     assert record.outputs[0].sha256 == made["sha256"]
-    assert took < 10
 
 
 def test_values_that_do_not_fit_are_not_sent(page: Page, token: str) -> None:

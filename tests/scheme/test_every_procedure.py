@@ -16,8 +16,8 @@ VALUES = r"""
 0  1  -1  7  1/3  0.5  -1e308  +inf.0  +nan.0  99999999999999999999  1+2i  0.5-1.5i  #t  #f  '()
 ""  "ab"  #\a  #\x0  'sym  '(1 2 3)  '(1 . 2)  '((a . 1))  '(#\a)  '#(1 2 3)  '#u8(1 255)
 '#s16(-1 2)  '#f32(0.5)  '#c32(1+2i)  car  +  list  (lambda (x) x)  (lambda x x)
-(delay 1)  (make-parameter 1)  (current-output-port)  (open-input-string "abc")  (open-output-bytevector)
-(if #f #f)  (eof-object)
+(delay 1)  (make-parameter 1)  (current-output-port)  (open-input-string "abc")
+(open-output-bytevector)  (if #f #f)  (eof-object)
 """.replace("\n", "  ").split("  ")[1:-1]
 
 
