@@ -60,7 +60,10 @@ async def audio_reply(client: Client) -> tuple[int, bytes]:
 # ---------------------------------------------------------------------------------- FOLLOW
 
 
-async def test_audio_is_sent_as_it_comes(live: Live) -> None:
+async def test_audio_is_sent_as_it_comes(
+    live: Live, autojump_clock: trio.testing.MockClock
+) -> None:
+    autojump_clock.autojump_threshold = 0.1  # the clock stands still while a thread reads
     pcm = noise(2 * 100)
     make_open(live.store, "a")
     async with live.client() as client:
@@ -195,7 +198,7 @@ async def test_audio_is_gathered_into_few_events(live: Live) -> None:
             assert isinstance(reply, list)
             assert reply[1:3] == ["appended", "a"]
             ranges.append(reply[4:])
-        assert len(ranges) <= 7
+        assert len(ranges) <= 10
         assert [each[0] for each in ranges] == [0, *(each[1] for each in ranges[:-1])]
         assert ranges[-1][1] == 100
 
