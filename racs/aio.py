@@ -17,7 +17,7 @@ from datetime import datetime
 from functools import partial
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self, TypeVar, overload
 
 import anyio
 import anyio.to_thread
@@ -147,7 +147,9 @@ class AsyncRacs(Client):
         """Return an empty pipeline of commands; its `execute()` is to be awaited."""
         return Pipeline(self.execute_command)
 
-    async def execute_command(self, text: str, to: "str | PathLike[str] | None" = None) -> Any:
+    async def execute_command(
+        self, text: str, to: "str | PathLike[str] | BinaryIO | None" = None
+    ) -> Any:
         """Send the text of a command, or of a pipeline; see `racs.Racs.execute_command`."""
         return await run_async(self._execute(text, to))
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from racs.address import Address, find_address
 from racs.commands import checked_int, checked_text, command, may_change_mode
 from racs.connection import Connection, connect
 from racs.errors import RacsServerError, RacsTypeError, RacsValueError
-from racs.export import checked_path, export
+from racs.export import checked_output, export
 from racs.extract import DEFAULT_BLOCK, Range, begin, checked_range
 from racs.live import (
     Follower,
@@ -109,13 +109,13 @@ class Client:
     def _execute(
         self,
         text: str,
-        to: "str | PathLike[str] | None" = None,
+        to: "str | PathLike[str] | BinaryIO | None" = None,
         progress: Progress | None = None,
     ) -> Script[Any]:
         """Script: carry out a command text, see `Racs.execute_command`."""
         if to is not None:
-            path = checked_path(to)
-            return (yield from export(self._pool, checked_text(text, "text"), path, progress))
+            output = checked_output(to)
+            return (yield from export(self._pool, checked_text(text, "text"), output, progress))
         message = encode_command(checked_text(text, "text"))
         [answer] = yield from self._pool.exchange([message], reuse=not may_change_mode(text))
         return self._listed(answer)
@@ -254,7 +254,7 @@ class Racs(Client):
     def execute_command(
         self,
         text: str,
-        to: "str | PathLike[str] | None" = None,
+        to: "str | PathLike[str] | BinaryIO | None" = None,
         progress: Progress | None = None,
     ) -> Any:
         """Send the text of a command, or of a pipeline, as it is and return its result.

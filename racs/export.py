@@ -3,14 +3,16 @@
 A WAV file that the server refuses because no reply can hold it is put together from pieces.
 
 Invariant: the file appears under its name whole or not at all; what was there before stays till
-then. Whatever goes wrong, nothing half-written is left.
+then. Whatever goes wrong, nothing half-written is left. A file that the caller has opened, such as
+a pipe, gets what comes as it comes.
 """
 
 import uuid
 from functools import partial
+from io import TextIOBase
 from os import PathLike, fspath
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from racs.connection import Connection
 from racs.errors import RacsServerError, RacsTypeError, RacsValueError
@@ -23,14 +25,20 @@ from racs.wire import encode_command
 _FILES = ("u8v", "s8v")
 
 
-def checked_path(to: object) -> Path:
-    """Return where a file is to go; `RacsTypeError` if it is no path."""
-    if not isinstance(to, str | PathLike):
-        raise RacsTypeError(f"to must be a path, not {to!r} ({type(to).__name__})")
-    return Path(fspath(to))
+def checked_output(to: object) -> Path | BinaryIO:
+    """Return where a file is to go; `RacsTypeError` if it is neither a path nor an open file."""
+    if isinstance(to, str | PathLike):
+        return Path(fspath(to))
+    if isinstance(to, TextIOBase) or not hasattr(to, "write"):
+        raise RacsTypeError(
+            f"to must be a path, or a file that is open for bytes, not {to!r} ({type(to).__name__})"
+        )
+    return cast("BinaryIO", to)
 
 
-def export(pool: Pool, text: str, path: Path, progress: Progress | None = None) -> Script[int]:
+def export(
+    pool: Pool, text: str, to: Path | BinaryIO, progress: Progress | None = None
+) -> Script[int]:
     """Script: carry out a command text and write its result, bytes, to a file.
 
     Returns
@@ -45,14 +53,16 @@ def export(pool: Pool, text: str, path: Path, progress: Progress | None = None) 
     OSError
         The file cannot be written.
     """
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    if not isinstance(to, Path):
+        return (yield from pool.use(partial(_receive, text=text, output=Output(to, progress))))
+    part = to.with_name(f".{to.name}.{uuid.uuid4().hex[:8]}.part")
     file: BinaryIO = yield Blocking(partial(part.open, "xb"))
     try:
         try:
             size = yield from pool.use(partial(_receive, text=text, output=Output(file, progress)))
         finally:
             yield Blocking(file.close)
-        yield Blocking(partial(part.replace, path))
+        yield Blocking(partial(part.replace, to))
     except BaseException:
         part.unlink(missing_ok=True)
         raise

@@ -9,7 +9,7 @@ Invariant: a wrong argument is refused when its call is made, and leaves the pip
 from collections.abc import Callable
 from datetime import datetime
 from os import PathLike
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from racs.commands import PIPE, checked_int, checked_text, checked_time, command
 from racs.errors import RacsValueError
@@ -203,7 +203,7 @@ class Pipeline(AudioCommands):
         self._commands.clear()
         return self
 
-    def execute(self, to: "str | PathLike[str] | None" = None) -> Any:
+    def execute(self, to: "str | PathLike[str] | BinaryIO | None" = None) -> Any:
         """Send the commands and return the last one's result; the pipeline stays as it is.
 
         Parameters
@@ -211,7 +211,8 @@ class Pipeline(AudioCommands):
         to
             A file that the result, bytes, is written to as it comes, however long it is. It is
             there under its name only when it is whole, in the place of one of that name. A WAV file
-            of a range that is longer than 4 GiB is RF64.
+            of a range that is longer than 4 GiB is RF64. Or a file that is open for writing bytes,
+            such as a pipe: it gets them as they come.
 
         Returns
         -------

@@ -76,7 +76,7 @@ def export_command(
     )
     text = _request(facts, first, stop, FORMATS[kind], wanted, bit_rate)
     if str(output) == "-":
-        sys.stdout.buffer.write(session.client.execute_command(text))
+        session.client.execute_command(text, to=sys.stdout.buffer)
         return
     size = _write(session, text, output)
     _tell(session, facts, output, stop - first, size)

@@ -5,6 +5,7 @@ the file's, and its first and its last stretch, sample by sample. So audio is ne
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from racs.cli.base import Failure, command
 from racs.cli.streams import StreamId
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
     from racs.cli.session import Facts, Session
     from racs.sources import FileSource
@@ -166,37 +167,35 @@ def _import(
     source = FileSource(path, StreamFormat(name, *made_of))
     task = bar.add_task(name, total=source.size, completed=facts.size)
     blocks = _not_yet_there(session, facts, source, path)
-    added = _send(session, bar, task, name, blocks)
+    try:
+        added = _send(session, bar, task, name, blocks)
+    finally:
+        bar.remove_task(task)
     if expire is not None:
         session.do("EXPIRE", name, expire)
     return session.facts(name), added
 
 
 def _send(
-    session: "Session", bar: "Progress", task: "object", name: str, blocks: Iterator[memoryview]
+    session: "Session", bar: "Progress", task: "TaskID", name: str, blocks: Iterator[memoryview]
 ) -> int:
-    def counted() -> Iterator[memoryview]:
-        for block in blocks:
+    def counted(first: memoryview) -> Iterator[memoryview]:
+        for block in chain([first], blocks):
             yield block
-            bar.advance(task, len(block))  # type: ignore[arg-type]
+            bar.advance(task, len(block))
 
     first = next(blocks, None)
     if first is None:
         return 0
     try:
         with session.new_client() as racs:
-            return racs.stream(name).execute(_chain(first, counted()))
+            return racs.stream(name).execute(counted(first))
     except KeyboardInterrupt as error:
         there = session.facts(name)
         raise KeyboardInterrupt(
             f"stopped: {there.frames:,} sample frames of {name!r} are kept; the same command goes"
             " on from there"
         ) from error
-
-
-def _chain(first: memoryview, rest: Iterator[memoryview]) -> Iterator[memoryview]:
-    yield first
-    yield from rest
 
 
 def _not_yet_there(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _MOST_PICTURES = 50
 """How many streams `ls` draws; drawing costs the server a little each."""
 _POINTS = 12
+_HEADER = ("id", "rate", "ch", "bit", "length", "size", "first", "last")
 
 
 @command(
@@ -30,7 +31,7 @@ def ls_command(session: "Session", pattern: str) -> None:
 
     PATTERN: * stands for any text, ? for one character, [a-z] for one of a set.
     """
-    from racs.cli.text import bars, length_text, plural, size_text, time_text
+    from racs.cli.text import aligned, bars, plural, size_text
 
     found = session.streams(pattern)
     if session.json:
@@ -39,36 +40,38 @@ def ls_command(session: "Session", pattern: str) -> None:
     if not found:
         session.note(f"no stream's id matches {pattern!r}" if pattern != "*" else "no streams yet")
         return
-    from rich.table import Table
+    from rich.text import Text
 
     now = datetime.now().astimezone()
-    drawn = session.out.is_terminal and len(found) <= _MOST_PICTURES
-    pictures = draw(session, found, _POINTS) if drawn else {}
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("id", overflow="fold")
-    for name in ("rate", "ch", "bit", "length", "size"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in ("first", "last", "open"):
-        table.add_column(name, no_wrap=True)
-    if pictures:
-        table.add_column("", no_wrap=True, style="cyan")
-    for each in found:
-        cells = [
-            each.id,
-            f"{each.sample_rate:,}",
-            str(each.channels),
-            str(each.bit_depth),
-            length_text(each.seconds),
-            size_text(each.size),
-            time_text(each.ref, now) if each.size else "–",
-            time_text(each.end, now) if each.size else "–",
-            "[green]open[/]" if each.is_open else "",
-        ]
-        picture = [bars(pictures[each.id])] if each.id in pictures else []
-        table.add_row(_plain(cells[0]), *cells[1:], *picture)
-    session.out.print(table, highlight=False)
+    header, *lines = aligned([_HEADER, *(_row(each, now) for each in found)], _HEADER[1:6])
+    room = min(session.out.width - len(header) - len("  open  "), _POINTS)
+    drawn = session.out.is_terminal and len(found) <= _MOST_PICTURES and room > 0
+    pictures = draw(session, found, room) if drawn else {}
+    body = Text("\n").join(
+        Text(f"{line}  ")
+        .append("open" if each.is_open else "    ", "green")
+        .append(f"  {bars(pictures[each.id])}" if each.id in pictures else "", "cyan")
+        for line, each in zip(lines, found, strict=True)
+    )
+    session.say(f"{header}  open", "bold")
+    session.say(body)
     total = size_text(sum(each.size for each in found))
     session.note(f"{plural(len(found), 'stream')}, {total}")
+
+
+def _row(facts: "Facts", now: datetime) -> list[str]:
+    from racs.cli.text import length_text, size_text, time_text
+
+    return [
+        facts.id,
+        f"{facts.sample_rate:,}",
+        str(facts.channels),
+        str(facts.bit_depth),
+        length_text(facts.seconds),
+        size_text(facts.size),
+        time_text(facts.ref, now) if facts.size else "–",
+        time_text(facts.end, now) if facts.size else "–",
+    ]
 
 
 def draw(session: "Session", streams: "Iterable[Facts]", points: int) -> "dict[str, Peaks]":

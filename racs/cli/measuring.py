@@ -41,6 +41,7 @@ def bench_command(session: "Session", seconds: float) -> None:
     does in the background is part of it.
     """
     import numpy as np
+    from rich.live import Live
 
     session.do("PING")
     name = f"racs-bench-{os.urandom(4).hex()}"
@@ -49,8 +50,11 @@ def bench_command(session: "Session", seconds: float) -> None:
     session.do("CREATE", name, _RATE, _CHANNELS, 16)
     try:
         for title, unit, work in _works(session, name, audio):
-            session.note(f"measuring {title} …") if session.notes.is_terminal else None
-            figure = _measure(work, seconds / _ROUNDS)
+            # drawn once, not by a thread that would take part in what is measured
+            with Live(
+                f"measuring {title} …", console=session.notes, auto_refresh=False, transient=True
+            ):
+                figure = _measure(work, seconds / _ROUNDS)
             data[title] = {"value": figure, "unit": unit}
             if not session.json:
                 session.say(f"{title:<28}{figure:>12,.0f} {unit}{_real_time(figure, unit)}")

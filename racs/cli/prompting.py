@@ -39,6 +39,10 @@ class RacsLexer(RegexLexer):  # type: ignore[misc]  # it has no types
     }
 
 
+class _AbandonedError(Exception):
+    """Ctrl-C, within prompt_toolkit: asyncio is left in disorder by a KeyboardInterrupt."""
+
+
 class _Words(Completer):
     def __init__(self, commands: Callable[[], list[str]], ids: Callable[[], list[str]]) -> None:
         self._commands = commands
@@ -54,7 +58,7 @@ class _Words(Completer):
 def make_asker(
     history: Path, commands: Callable[[], list[str]], ids: Callable[[], list[str]]
 ) -> Callable[[str], str]:
-    """Return what asks for a line.
+    """Return what asks for a line; it raises `KeyboardInterrupt` at Ctrl-C, `EOFError` at Ctrl-D.
 
     Parameters
     ----------
@@ -69,5 +73,13 @@ def make_asker(
         completer=ThreadedCompleter(_Words(commands, ids)),
         lexer=PygmentsLexer(RacsLexer),
         complete_while_typing=True,
+        interrupt_exception=_AbandonedError,
     )
-    return session.prompt
+
+    def ask(prompt: str) -> str:
+        try:
+            return session.prompt(prompt)
+        except _AbandonedError:
+            raise KeyboardInterrupt from None
+
+    return ask

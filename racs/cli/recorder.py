@@ -18,6 +18,7 @@ Invariants
 import threading
 from collections.abc import Callable, Iterator
 
+from racs.cli.base import explain
 from racs.cli.reading import iter_pcm
 from racs.cli.session import Facts
 from racs.cli.spool import Spool
@@ -88,7 +89,8 @@ class Recorder:
         try:
             while (problem := self._attempt()) is not None:
                 before = self.stored
-                self._tell(str(problem))
+                told = explain(problem)
+                self._tell(told.message if told else str(problem))
                 self.done.wait(pause)
                 pause = _FIRST_PAUSE if self.stored > before else min(2 * pause, _LONGEST_PAUSE)
         except Exception as error:

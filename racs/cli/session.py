@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from racs.cli.base import Failure
 from racs.client import Racs
@@ -82,6 +83,9 @@ class Session:
         self.json = json
         self.out = make_console(stderr=False)
         self.notes = make_console(stderr=True)
+        if self.out.is_terminal and self.notes.is_terminal:
+            # one screen, one console: lines come above the bar that is drawn on it, not into it
+            self.notes = self.out
 
     @cached_property
     def client(self) -> Racs:
@@ -110,13 +114,13 @@ class Session:
         else:
             self.out.print(renderable, highlight=False)
 
-    def say(self, line: str, style: str | None = None) -> None:
-        """Print a line of a result as it stands."""
+    def say(self, line: str | Text, style: str | None = None) -> None:
+        """Print a line of a result, or more, as it stands."""
         self.out.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
 
     def note(self, line: str, style: str = "dim") -> None:
-        """Tell something beside the result, on standard error."""
-        self.notes.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
+        """Tell something beside the result, on standard error; broken between words."""
+        self.notes.print(line, style=style, highlight=False, markup=False)
 
     def streams(self, pattern: str) -> list[Facts]:
         """Return what is known of all streams whose ids match a pattern, sorted by id."""

@@ -118,7 +118,7 @@ class Conversation:
             self._failed = True
             self._session.note(failure.message, "red")
         else:
-            self._show(first, value)
+            self._show(text.rpartition("|>")[2].split()[0].upper(), value)
 
     def _show(self, name: str, value: Any) -> None:
         from racs.cli.asking import plain_data, show_value
@@ -212,13 +212,23 @@ def _readline_asker(conversation: Conversation) -> Callable[[str], str]:
         readline.read_history_file(path)
     atexit.register(readline.write_history_file, path)
 
+    texts: list[str] = []
+
     def complete(word: str, number: int) -> str | None:
-        before = readline.get_line_buffer()[: readline.get_endidx()]
-        found = completions(before, conversation.commands, conversation.ids())
-        texts = [word[: len(word) - size] + each for each, size in found]
+        if number == 0:  # the server is asked once, not for each of what it answers
+            before = readline.get_line_buffer()[: readline.get_endidx()]
+            found = completions(before, conversation.commands, conversation.ids())
+            texts[:] = [word[: len(word) - size] + each for each, size in found]
         return texts[number] if number < len(texts) else None
+
+    def ask(prompt: str) -> str:
+        try:
+            return input(prompt)
+        except (KeyboardInterrupt, EOFError):
+            print()  # what comes next begins a line
+            raise
 
     readline.set_completer_delims(" \t\n")
     readline.set_completer(complete)
     readline.parse_and_bind("tab: complete")
-    return input
+    return ask

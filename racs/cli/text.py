@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len
 
 Peaks = NDArray[np.float32]
 
@@ -64,6 +65,29 @@ def format_text(rate: int, channels: int, depth: int) -> str:
 def plural(count: int, thing: str) -> str:
     """Return a number of things: ``1 stream``, ``10,000 streams``."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> list[str]:
+    """Return the lines of a table, its columns as wide as they have to be.
+
+    Many times as quick as a table of rich, which measures every word: there may be 10,000 rows.
+
+    Parameters
+    ----------
+    rows
+        The cells; those of the first row name the columns.
+    right
+        The columns that are set flush right.
+    """
+    columns = []
+    for column in zip(*rows, strict=True):
+        sizes = [cell_len(cell) for cell in column]
+        widest, flush = max(sizes), column[0] in right
+        gaps = [" " * (widest - size) for size in sizes]
+        columns.append(
+            [gap + cell if flush else cell + gap for cell, gap in zip(column, gaps, strict=True)]
+        )
+    return ["  ".join(line) for line in zip(*columns, strict=True)]
 
 
 def decibels(value: float) -> float:

@@ -58,7 +58,12 @@ def completions(before: str, commands: Sequence[str], ids: Sequence[str]) -> lis
         start = match["one"] if match["one"] is not None else match["two"]
         return [(each, len(start)) for each in ids if each.startswith(start)]
     typed = match["bare"].lstrip("(")
-    if before[: match.start()].strip().endswith(("|>", "")) and not typed.startswith("-"):
-        names = [each.lower() if is_scheme(before) else each for each in commands]
-        return [(each, len(typed)) for each in names if each.upper().startswith(typed.upper())]
-    return []
+    if is_scheme(before):
+        return [(each.lower(), len(typed)) for each in commands if _begins(each, typed)]
+    if before[: match.start()].strip() and not before[: match.start()].rstrip().endswith("|>"):
+        return []  # an argument, and those that can be completed are in quotes
+    return [(each, len(typed)) for each in commands if _begins(each, typed)]
+
+
+def _begins(name: str, typed: str) -> bool:
+    return bool(typed) and name.upper().startswith(typed.upper())

@@ -10,7 +10,16 @@ from racs.cli.board import Board
 from racs.cli.meter import Meter
 from racs.cli.png import encode_png
 from racs.cli.session import Facts, range_text
-from racs.cli.text import bars, braille, describe, iso_text, length_text, size_text, time_text
+from racs.cli.text import (
+    aligned,
+    bars,
+    braille,
+    describe,
+    iso_text,
+    length_text,
+    size_text,
+    time_text,
+)
 from racs.cli.typing_in import completions, is_complete, open_brackets
 from racs.live import StreamEvent
 
@@ -31,6 +40,11 @@ def test_sizes(size: int, text: str) -> None:
 )  # fmt: skip
 def test_lengths(seconds: float, text: str) -> None:
     assert length_text(seconds) == text
+
+
+def test_columns_are_as_wide_as_they_have_to_be() -> None:
+    rows = [("id", "size"), ("鳥", "1 B"), ("robin", "12 kB")]
+    assert aligned(rows, right=["size"]) == ["id      size", "鳥       1 B", "robin  12 kB"]
 
 
 def test_times_in_the_zone_of_who_looks() -> None:
@@ -144,6 +158,7 @@ def test_a_program_is_complete_when_its_brackets_are_closed(text: str, complete:
         ("INFO 'bi", [("birds/robin", 2), ("birds/wren", 2)]),
         ('(info "birds/w', [("birds/wren", 7)]),
         ("INFO 'birds/robin' ", []),
+        ("INFO pi", []),
         ("x", []),
     ],
 )

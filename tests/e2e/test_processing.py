@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import trio
 
-from racs import AsyncRacs, RacsException
+from racs import AsyncRacs, RacsException, RacsTypeError
 from racs.address import Address
 from racs.connection import connect
 from racs.long_wav import LongWav
@@ -87,6 +87,11 @@ def test_files_of_every_format_go_to_disk(
             assert len(data) == size
             assert data.startswith(start)
             assert data == p.execute()
+            pipe = io.BytesIO()
+            assert p.execute(to=pipe) == size
+            assert pipe.getvalue() == data
+        with pytest.raises(RacsTypeError, match="open for bytes"):
+            p.execute(to=io.StringIO())  # type: ignore[arg-type]
         frm = p.reset().info("noise", "ref").execute()
         p.reset().extract(stream_id="noise", frm=frm, to=frm + 60_000)
         mp3 = p.format(mime_type="audio/mp3", sample_rate=44100, channels=2, bit_depth=16).execute()
