@@ -149,7 +149,7 @@ async def test_a_follower_that_falls_behind_is_told_what_it_missed(live: Live) -
 
 
 async def test_who_asks_for_the_past_misses_nothing_of_it(live: Live) -> None:
-    pcm = noise(2 * 8000 * 60)
+    pcm = noise(2 * 8000 * 12)
     live.store.create("a", MONO)
     archived(live.store, "a", pcm)
     async with live.client() as client:
@@ -160,7 +160,7 @@ async def test_who_asks_for_the_past_misses_nothing_of_it(live: Live) -> None:
             assert first == len(got) // 2
             got += piece
         assert got == pcm
-        assert await client.reply() == ["closed", 8000 * 60]
+        assert await client.reply() == ["closed", 8000 * 12]
 
 
 # ------------------------------------------------------------------------------- SUBSCRIBE
