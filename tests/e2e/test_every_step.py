@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from itertools import count
+from itertools import chain, count, repeat
 from typing import Any
 
 import numpy as np
@@ -180,9 +180,11 @@ async def test_a_client_that_awaits(
     server: dict[str, Any], monkeypatch: pytest.MonkeyPatch, work: str, *, late: bool
 ) -> None:
     carry_out = racs.aio._carry_out
+    cancelled = 0
     async with AsyncRacs(**server) as r:
-        for number in count():
-            stream_id, create = fresh(number, f"awaiting/{work}/{late}")
+        # the first step often: a quick server has answered before there is anything to wait for
+        for turn, number in enumerate(chain(repeat(0, 20), count(1))):
+            stream_id, create = fresh(turn, f"awaiting/{work}/{late}")
             await r.execute_command(create)
             left = number
 
@@ -202,7 +204,8 @@ async def test_a_client_that_awaits(
                 await ASYNC_WORKS[work](r, stream_id)
             for _ in range(2):
                 answer = await r.execute_command(f"INFO '{stream_id}' 'sample_rate'")
-                check(answer, r.statistics(), number)
-            if left >= 0:
+                check(answer, r.statistics(), turn)
+            cancelled += left < 0
+            if number and left >= 0:
                 break
-    assert number > 0
+    assert cancelled > 0
