@@ -15,8 +15,10 @@ import pytest
 from tests.cli.conftest import Run, program
 from tests.e2e.daemon import Daemon
 
-_LONGEST = 10.0
+_LONGEST = 20.0
 """Seconds after which a test has failed."""
+_MOMENT = 0.5
+"""Seconds after which a person presses Ctrl-C again."""
 _CTRL_C, _CTRL_D = "\x03", "\x04"
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _DATA = Path(__file__).parents[1] / "data"
@@ -37,10 +39,14 @@ def converse(server: Daemon, folder: Path, arguments: list[str], *steps: tuple[s
         command, env=environment, preexec_fn=partial(os.login_tty, theirs), close_fds=False
     )
     os.close(theirs)
-    screen, seen, left = "", 0, list(steps)
+    screen, seen, left, typed = "", 0, list(steps), ""
     deadline = time.monotonic() + _LONGEST
     try:
-        while select.select([ours], [], [], max(deadline - time.monotonic(), 0))[0]:
+        while (rest := deadline - time.monotonic()) > 0:
+            if not select.select([ours], [], [], min(rest, _MOMENT))[0]:
+                if typed == _CTRL_C:  # Python misses one between its prompt and its wait for a key
+                    os.write(ours, typed.encode())
+                continue
             try:
                 data = os.read(ours, 1 << 16)
             except OSError:  # Linux: the other end was closed

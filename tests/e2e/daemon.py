@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -28,15 +29,19 @@ class Daemon:
     def __init__(self, data_dir: Path, *flags: str, wrapper: Sequence[str] = ()) -> None:
         self.data_dir = data_dir
         command = [sys.executable, "-m", "racs_server", "--port", "0", "--data-dir", str(data_dir)]
+        # a file, since a pipe that nobody empties would hold the server up once it is full
+        self._log = tempfile.TemporaryFile("a+", encoding="utf-8")  # noqa: SIM115
         self.process = subprocess.Popen(
-            [*wrapper, *command, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*wrapper, *command, *flags], stdout=subprocess.PIPE, stderr=self._log, text=True
         )
         assert self.process.stdout is not None
         self.greeting = self.process.stdout.readline()
         match = re.search(r":(\d+), data in", self.greeting)
         if match is None:
-            _, errors = self.process.communicate()
-            raise AssertionError(f"the server did not start: {errors}")
+            self.process.communicate()
+            log = self.log()
+            self._log.close()
+            raise AssertionError(f"the server did not start: {log}")
         self.port = int(match[1])
 
     def __enter__(self) -> Self:
@@ -51,6 +56,12 @@ class Daemon:
         if self.process.poll() is None:
             self.stop()
         self.process.communicate()
+        self._log.close()
+
+    def log(self) -> str:
+        """Return all that it has logged."""
+        self._log.seek(0)
+        return self._log.read()
 
     def client(self, **options: object) -> Racs:
         """Return a client of this server."""

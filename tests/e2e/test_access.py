@@ -80,8 +80,7 @@ def test_users_and_tls(tmp_path: Path, certificate: tuple[Path, Path, Path]) -> 
                 client.execute_command("PING")
             assert "hush" not in str(raised.value)
         assert daemon.stop() == 0
-        assert daemon.process.stderr is not None
-        log = daemon.process.stderr.read()
+        log = daemon.log()
     assert "no TLS handshake" in log
     assert "'anna' logged in" in log
     assert "hush" not in log

@@ -29,8 +29,7 @@ def test_stats_metrics_and_log_agree(tmp_path: Path) -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as response:
             page = response.read().decode()
         assert daemon.stop() == 0
-        assert daemon.process.stderr is not None
-        events = [json.loads(line) for line in daemon.process.stderr]
+        events = [json.loads(line) for line in daemon.log().splitlines()]
     assert first["appended_bytes"] == 176400
     assert first["received_bytes"] > 176400
     assert first["streams"] == 1
