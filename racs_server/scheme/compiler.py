@@ -259,8 +259,13 @@ class Compiler:
         """Return what makes the error for a variable without a value."""
 
         def complain() -> EvaluationError:
-            names = [name for name in set(self.names.bound_names()) if not name.startswith("%")]
-            close = difflib.get_close_matches(cell.name[:60], sorted(names), 1, 0.7)
+            name = cell.name[:60]
+            names = {
+                other
+                for other in self.names.bound_names()
+                if abs(len(other) - len(name)) < 3 and not other.startswith("%")
+            }
+            close = difflib.get_close_matches(name, sorted(names), 1, 0.7)
             hint = f"; did you mean {close[0]}?" if close else ""
             return EvaluationError(f"unbound variable: {cell.name}{hint}", place)
 

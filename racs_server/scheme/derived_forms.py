@@ -46,7 +46,7 @@ def _is(item: Value, name: str, scope: AnyScope) -> bool:
 def _clauses(form: Form, start: int) -> list[Pair]:
     clauses = form.items[start:]
     for clause in clauses:
-        if not isinstance(clause, Pair):
+        if not isinstance(clause, Pair) or not (isinstance(clause.cdr, Pair) or clause.cdr is NIL):
             raise form.error(f"expected a clause in brackets, got {quoted(strip(clause))}")
     return clauses
 

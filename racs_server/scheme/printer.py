@@ -192,7 +192,10 @@ def _spaced(items: Iterator[Value] | Vector) -> Iterator[Value]:
 
 def _abbreviation(pair: Pair) -> str:
     if isinstance(pair.car, Symbol) and isinstance(pair.cdr, Pair) and pair.cdr.cdr is NIL:
-        return _ABBREVIATIONS.get(pair.car.name, "")
+        mark, item = _ABBREVIATIONS.get(pair.car.name, ""), pair.cdr.car
+        # A comma and a symbol that begins with @ would be read as the mark ,@.
+        is_splice = mark == "," and isinstance(item, Symbol) and item.name.startswith("@")
+        return "" if is_splice else mark
     return ""
 
 

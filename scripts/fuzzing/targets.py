@@ -30,6 +30,7 @@ from racs_server.scheme import Budgets, Interpreter, Meter, SchemeError
 from racs_server.scheme.errors import Source
 from racs_server.scheme.printer import TooLongError, written
 from racs_server.scheme.reader import read
+from racs_server.scheme.values import Vector as Items
 from racs_server.storage import attachments, log, records
 from racs_server.storage.checksums import BLOCK, Checksums
 from racs_server.storage.segment import DamagedBlock, Segment
@@ -359,12 +360,11 @@ def scheme_read(data: bytes) -> None:
     """Read data: what is written of them is read as the same data again."""
     try:
         found = read(Source(data.decode("utf-8", "replace")), Meter(_BUDGETS), program=False)
-        texts = [written(datum.value, _MOST_WRITTEN) for datum in found]
+        text = written(Items(datum.value for datum in found), _MOST_WRITTEN)
     except (SchemeError, TooLongError):
         return
-    for text in texts:
-        (again,) = read(Source(text), program=False)
-        assert written(again.value) == text
+    (again,) = read(Source(text), program=False)
+    assert written(again.value) == text
 
 
 def scheme_run(data: bytes) -> None:

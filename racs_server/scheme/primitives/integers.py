@@ -6,7 +6,7 @@ from typing import Any
 
 from racs_server.scheme.errors import EvaluationError
 from racs_server.scheme.meter import Meter
-from racs_server.scheme.primitives.numbers import bits, made, number
+from racs_server.scheme.primitives.numbers import bits, made, multiply
 from racs_server.scheme.primitives.table import count, procedure, wrong
 from racs_server.scheme.values import Value, Values
 
@@ -31,7 +31,7 @@ def _divide(meter: Meter, n: Value, d: Value, divide: Callable[[int, int], Any])
     """Divide integers, exact or not; ``divide`` works on exact ones."""
     if n.__class__ is int and d.__class__ is int and d and -_SMALL < n < _SMALL:
         return divide(n, d)
-    inexact = integer(n).__class__ is float or integer(d).__class__ is float
+    inexact = float in (integer(n).__class__, integer(d).__class__)
     if d == 0:
         raise EvaluationError("division by zero")
     meter.spend(bits(n) * bits(d) >> 22)
@@ -108,8 +108,7 @@ def _combine(meter: Meter, function: Callable[..., int], integers: tuple[Value, 
 
 @procedure("square")
 def _square(meter: Meter, z: Value) -> Value:
-    meter.check_bits(2 * bits(number(z)) - 2 if z.__class__ is int else 0)
-    return made(meter, z * z)
+    return multiply(meter, z, z)
 
 
 @procedure("exact-integer-sqrt")

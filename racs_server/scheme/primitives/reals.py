@@ -92,7 +92,7 @@ def _inexact_root(z: Any) -> float:
 @procedure("expt")
 def expt(meter: Meter, base: Value, exponent: Value) -> Value:
     """Return a power, exactly where it is exact."""
-    if number(base).__class__ is Complex or number(exponent).__class__ is Complex:
+    if Complex in (number(base).__class__, number(exponent).__class__):
         return _complex_power(meter, base, exponent)
     if exponent.__class__ is not int:
         return _real_power(base, exponent)

@@ -27,7 +27,7 @@ def _extreme(better: Callable[[Any, Any], bool], first: Value, others: tuple[Val
     best = real(first)
     inexact = best.__class__ is float
     for item in others:
-        inexact = inexact or real(item).__class__ is float
+        inexact = real(item).__class__ is float or inexact
         if better(item, best) or item != item:
             best = item
     return to_float(best) if inexact else best
@@ -75,14 +75,14 @@ def _inexact(z: Value) -> Value:
 @procedure("numerator")
 def _numerator(q: Value) -> Value:
     if real(q).__class__ is float:
-        return float(_ratio(q).numerator)
+        return to_float(_ratio(q).numerator)
     return q.numerator
 
 
 @procedure("denominator")
 def _denominator(q: Value) -> Value:
     if real(q).__class__ is float:
-        return float(_ratio(q).denominator)
+        return to_float(_ratio(q).denominator)
     return q.denominator
 
 
@@ -94,7 +94,7 @@ def _ratio(q: Any) -> Fraction:
 
 @procedure("rationalize")
 def _rationalize(x: Value, y: Value) -> Value:
-    inexact = real(x).__class__ is float or real(y).__class__ is float
+    inexact = float in (real(x).__class__, real(y).__class__)
     if inexact and not (math.isfinite(x) and math.isfinite(y)):
         if math.isnan(x) or math.isnan(y) or (math.isinf(x) and math.isinf(y)):
             return math.nan
