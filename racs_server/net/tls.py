@@ -170,7 +170,7 @@ class TlsTransport:
         await self._lower.wait_sendable()
 
     def has_left(self) -> bool:
-        """Return whether the peer has closed its end: it will send nothing more."""
+        """Return whether the peer is gone; one that only sends no more still waits for replies."""
         return self._lower.has_left()
 
     def send_eof(self) -> None:

@@ -21,6 +21,9 @@ _PATIENCE = 100e-6
 _IN_A_ROW = 8
 """Reads without a wait before all other tasks get their turn: about a millisecond."""
 
+_ASK_AFTER = 60
+"""Seconds of silence after which the system asks whether the peer is still there."""
+
 
 class Transport(Protocol):
     """A byte stream to a client. All but `close` raise `trio.BrokenResourceError` when it left."""
@@ -35,7 +38,7 @@ class Transport(Protocol):
         """Return when `send_now` would send something."""
 
     def has_left(self) -> bool:
-        """Return whether the peer has closed its end: it will send nothing more."""
+        """Return whether the peer is gone; one that only sends no more still waits for replies."""
 
     def send_eof(self) -> None:
         """Tell the peer that nothing more will be sent."""
@@ -65,6 +68,7 @@ class SocketTransport:
         self._poll.register(self._fd, select.POLLIN)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _ASK_AFTER)
 
     def __repr__(self) -> str:
         return f"<SocketTransport descriptor={self._fd}>"
@@ -115,10 +119,10 @@ class SocketTransport:
         await trio.lowlevel.wait_writable(self._fd)
 
     def has_left(self) -> bool:
-        """Return whether the peer has closed its end: it will send nothing more."""
+        """Return whether the peer is gone; one that only sends no more still waits for replies."""
         poll = select.poll()
-        # what the peer sent before it left is still to be read: only the event tells of the end
-        poll.register(self._fd, select.POLLRDHUP)
+        # no event is asked for: of errors and of the end of both directions it always tells
+        poll.register(self._fd, 0)
         return bool(poll.poll(0))
 
     def send_eof(self) -> None:

@@ -20,7 +20,7 @@ class MemoryTransport:
 
     def __init__(self, window: int = 1 << 30) -> None:
         self._incoming = bytearray()
-        self._ended = False
+        self._ended = self._gone = False
         self._arrived = trio.Event()
         self._room = window
         self._read = trio.Event()
@@ -58,8 +58,12 @@ class MemoryTransport:
             self._read = trio.Event()
             await self._read.wait()
 
+    def client_leaves(self) -> None:
+        self._gone = True
+        self.client_sends(b"", end=True)
+
     def has_left(self) -> bool:
-        return self._ended
+        return self._gone
 
     def send_eof(self) -> None:
         self.said_goodbye = True

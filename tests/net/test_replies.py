@@ -126,10 +126,21 @@ async def test_a_client_that_leaves_while_its_file_is_made_ends_the_work(
     client, _ = connect()
     client.client_sends(encode_command("RANGE 'a' 0 100 |> PAD 9000 9000 |> ENCODE 'audio/ogg'"))
     await until(lambda: temporary_files(settings.data_dir))
-    client.client_sends(b"", end=True)
+    client.client_leaves()
     await until(client.is_closed)
     assert client.sent == b""
     assert temporary_files(settings.data_dir) == []
+
+
+async def test_a_client_that_sends_no_more_gets_its_file(connect: Connect, recorded: Store) -> None:
+    client, _ = connect()
+    client.client_sends(
+        encode_command("RANGE 'a' 0 100 |> PAD 90 90 |> ENCODE 'audio/ogg'"), end=True
+    )
+    await until(client.is_closed)
+    (file,) = client.replies()
+    assert isinstance(file, Vector)
+    assert bytes(file.data[:4]) == b"OggS"
 
 
 async def test_others_are_served_while_a_file_is_made(connect: Connect, recorded: Store) -> None:

@@ -71,3 +71,23 @@ async def test_a_client_that_broke_off_is_reported() -> None:
         peer.client.close()
         with pytest.raises(trio.BrokenResourceError):
             await peer.transport.receive_into(memoryview(bytearray(64)))
+
+
+async def test_a_client_that_sends_no_more_is_still_there() -> None:
+    with Peer() as peer:
+        await peer.ask()
+        peer.client.shutdown(socket.SHUT_WR)
+        assert await peer.transport.receive_into(memoryview(bytearray(64))) == 0
+        assert not peer.transport.has_left()
+        peer.transport.send_now(memoryview(b"reply"))
+        assert peer.client.recv(64) == b"reply"
+
+
+async def test_a_client_that_is_gone_has_left() -> None:
+    with Peer() as peer:
+        await peer.ask()
+        peer.transport.send_now(memoryview(b"a reply that nobody reads"))
+        assert not peer.transport.has_left()
+        peer.client.close()
+        while not peer.transport.has_left():
+            await trio.lowlevel.checkpoint()
