@@ -8,24 +8,28 @@ there: its length costs disk, not memory.
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
 from racs.wire.replies import MAX_BIN
 from racs_server.audio.codecs import CODECS, Encoder, Spooled, Streamed, Wanted
 from racs_server.commands.context import Context, Reader
-from racs_server.commands.source import described, iter_blocks
+from racs_server.commands.source import Block, described, iter_blocks, iter_packed
 from racs_server.errors import DiskFullError, LimitError, StorageError
-from racs_server.values import EncodedPlan
+from racs_server.values import EncodedPlan, StreamRange
 
 STEP_SAMPLES = 1 << 18
-"""Samples that `Encoding.advance` encodes: some milliseconds of FLAC, some ten of Opus or MP3."""
+"""Samples that are read and encoded at once: some milliseconds of FLAC, some ten of Opus or MP3."""
 
 _PIECE = 512 << 10
 
 
 class Encoding:
     """One file in the making. All of it blocks, and may be run in any thread, in one at a time.
+
+    What a spooled file is made of is read and converted in a thread of its own, one step ahead of
+    the encoder, so that a long one keeps two processors busy.
 
     Parameters
     ----------
@@ -53,6 +57,8 @@ class Encoding:
         self._encoded = encoded
         self._folder = folder
         self._blocks = iter_blocks(store, plan)
+        self._reader = ThreadPoolExecutor(1, "reader")
+        self._ahead: Future[list[Block]] | None = None
         self._file: BinaryIO | None = None
         self._encoder: Encoder | None = None
         self._wanted = wanted(encoded)
@@ -60,7 +66,7 @@ class Encoding:
         self.size: int | None = None
         if isinstance(self._way, Streamed):
             self.size = self._way.length(self._wanted)
-            self._pieces = self._way.pieces(self._wanted, self._blocks)
+            self._pieces = self._made(self._way)
 
     def __repr__(self) -> str:
         return f"<Encoding {self._encoded.mime_type}, {self.size} bytes>"
@@ -83,14 +89,13 @@ class Encoding:
             self._file = self._temporary()
             self._check_room(self._file, self._way.most_bytes(self._wanted))
             self._encoder = self._way.begin(self._wanted, self._file)
-        done = 0
-        while done < STEP_SAMPLES:
-            block = next(self._blocks, None)
-            if block is None:
-                self._finish(self._encoder, self._file)
-                return
+        blocks = self._step() if self._ahead is None else self._ahead.result()
+        if not blocks:
+            self._finish(self._encoder, self._file)
+            return
+        self._ahead = self._reader.submit(self._step)
+        for block in blocks:
             self._encoder.write(block)
-            done += block.size
         self._check(self._file)
 
     def seek(self, place: int) -> None:
@@ -107,7 +112,7 @@ class Encoding:
         if self._way.head is not None:
             before = self._way.head(self._wanted)
             frame = min(max(place - before, 0) // plan.format.frame_bytes, plan.frames)
-        pieces = self._way.pieces(self._wanted, iter_blocks(self._store, plan, frame))
+        pieces = self._made(self._way, frame)
         self._pieces = _without(place - frame * plan.format.frame_bytes, pieces)
 
     def read(self) -> bytes | memoryview | None:
@@ -122,12 +127,29 @@ class Encoding:
 
     def close(self) -> None:
         """Free everything; the temporary file is gone."""
+        self._reader.shutdown()
         try:
             if self._encoder is not None:
                 self._encoder.abandon()
         finally:
             if self._file is not None:
                 self._file.close()
+
+    def _made(self, way: Streamed, frame: int = 0) -> Iterator[bytes | memoryview]:
+        """Yield a file, of whose audio all before a sample frame is left out."""
+        plan = self._encoded.plan
+        if way.packed is not None and isinstance(plan, StreamRange):
+            return way.packed(self._wanted, iter_packed(self._store, plan, frame))
+        return way.pieces(self._wanted, iter_blocks(self._store, plan, frame))
+
+    def _step(self) -> list[Block]:
+        """Return the next audio to encode; nothing at the end."""
+        blocks: list[Block] = []
+        done = 0
+        while done < STEP_SAMPLES and (block := next(self._blocks, None)) is not None:
+            blocks.append(block)
+            done += block.size
+        return blocks
 
     def _temporary(self) -> BinaryIO:
         try:

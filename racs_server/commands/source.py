@@ -25,9 +25,10 @@ TURN_BYTES = 512 << 10
 """What is read or encoded in one turn: a change of threads costs as much as some ten KiB of it."""
 
 Piece = bytes | memoryview
+Block = npt.NDArray[np.int32]
 
 
-def iter_blocks(store: Reader, plan: AudioPlan, start: int = 0) -> Iterator[npt.NDArray[np.int32]]:
+def iter_blocks(store: Reader, plan: AudioPlan, start: int = 0) -> Iterator[Block]:
     """Read audio block by block; each step blocks, and may be taken in any thread.
 
     Parameters
@@ -52,9 +53,18 @@ def iter_blocks(store: Reader, plan: AudioPlan, start: int = 0) -> Iterator[npt.
     """
     if isinstance(plan, StreamRange):
         # pieces as large as the store's: fewer steps, each of which may cost a change of threads
-        rest = msgspec.structs.replace(plan, start=plan.start + start)
-        return (pcm.unpack(packed, plan.format.bit_depth) for packed in store.read(rest))
+        depth = plan.format.bit_depth
+        return (pcm.unpack(packed, depth) for packed in store.read(_rest(plan, start)))
     return render(plan, store.read, start)
+
+
+def iter_packed(store: Reader, plan: StreamRange, start: int = 0) -> Iterator[bytes]:
+    """Read a stream's audio as `iter_blocks` does, but packed as it lies there."""
+    return map(bytes, store.read(_rest(plan, start)))  # the store's pieces are lent
+
+
+def _rest(plan: StreamRange, start: int) -> StreamRange:
+    return msgspec.structs.replace(plan, start=plan.start + start)
 
 
 def gather(pieces: Iterator[Piece]) -> Piece:

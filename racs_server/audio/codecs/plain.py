@@ -38,20 +38,23 @@ def plain(
         size = data_bytes(wanted)
         return before(wanted) + size + (size % 2 if aligned else 0)
 
-    def pieces(wanted: Wanted, blocks: Iterator[Block]) -> Iterator[Buffer]:
-        # what fails with the first block fails before anything is sent
-        first = next(blocks, None)
+    def packed(wanted: Wanted, pcm_pieces: Iterator[Buffer]) -> Iterator[Buffer]:
+        # what fails with the first piece fails before anything is sent
+        first = next(pcm_pieces, None)
         # raw PCM has no head; a piece without bytes would be taken for the end
         if start := head(wanted):
             yield start
         if first is not None:
-            yield pcm.pack(first, wanted.format.bit_depth, order)
-        for block in blocks:
-            yield pcm.pack(block, wanted.format.bit_depth, order)
+            yield first
+        yield from pcm_pieces
         if aligned and data_bytes(wanted) % 2:
             yield b"\0"
 
-    return Streamed(length, pieces, before, most)
+    def pieces(wanted: Wanted, blocks: Iterator[Block]) -> Iterator[Buffer]:
+        depth = wanted.format.bit_depth
+        return packed(wanted, (pcm.pack(block, depth, order) for block in blocks))
+
+    return Streamed(length, pieces, before, most, packed if order == "little" else None)
 
 
 def data_bytes(wanted: Wanted) -> int:

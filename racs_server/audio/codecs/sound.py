@@ -21,6 +21,13 @@ MAX_WRITE = 65_536
 """Sample frames of one write; libsndfile has crashed on very long ones."""
 
 
+class _Sound(soundfile.SoundFile):  # type: ignore[misc]
+    """A file that is not put on the disk when it is closed: it is sent, and gone."""
+
+    def flush(self) -> None:
+        """Do nothing: libsndfile would wait for the disk."""
+
+
 class SoundFileEncoder:
     """Writes one file by libsndfile, with its tags.
 
@@ -42,7 +49,7 @@ class SoundFileEncoder:
         self._format = wanted.format
         self._name = name
         with storage_errors(name):
-            self._sound = soundfile.SoundFile(
+            self._sound = _Sound(
                 file if isinstance(file, OggFile) else file.fileno(),
                 "w",
                 samplerate=wanted.format.sample_rate,

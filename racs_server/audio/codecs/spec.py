@@ -73,12 +73,16 @@ class Streamed(msgspec.Struct, frozen=True):
         there. None: the file is not like that.
     most
         The most bytes that a file can have.
+    packed
+        Yields the file's bytes, given its PCM in pieces, packed as streams have it. None: files
+        hold something else.
     """
 
     length: Callable[[Wanted], int]
     pieces: Callable[[Wanted, Iterator[Block]], Iterator[Buffer]]
     head: Callable[[Wanted], int] | None = None
     most: int = MAX_CHUNKS
+    packed: Callable[[Wanted, Iterator[Buffer]], Iterator[Buffer]] | None = None
 
 
 class Spooled(msgspec.Struct, frozen=True):
