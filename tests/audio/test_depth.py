@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from racs_server.audio import render as room
-from racs_server.audio.dsp import DITHER_FRAMES
+from racs_server.audio.dsp import DITHER_FRAMES, Dither
 from racs_server.audio.render import render
 from racs_server.values import AudioFormat, AudioPlan, building, converting
 from tests.audio import model
@@ -127,3 +127,11 @@ def test_any_part_is_as_it_is_in_the_whole(data: st.DataObject) -> None:
         assert np.array_equal(read(source, plan, start, stop), expected[start:stop])
     cut = building.trim(plan, Fraction(start, 44_100), Fraction(0))
     assert np.array_equal(read(source, cut), expected[start:])
+
+
+@pytest.mark.parametrize("cuts", [[], [1, 1023, 1024, 5000], range(0, 10_000, 333)])
+def test_audio_that_comes_in_blocks_is_dithered_as_all_at_once(cuts: list[int]) -> None:
+    audio = np.random.default_rng(4).integers(-(2**23), 2**23, 10_001)
+    dither = Dither(8, 1, (-(2**15), 2**15 - 1))
+    parts = [dither.add(part.astype(np.int32)) for part in np.split(audio, list(cuts))]
+    assert np.array_equal(np.concatenate([*parts, dither.finish()]), to_16(audio))

@@ -69,6 +69,15 @@ def test_every_length_is_exact(mime_type: str, frames: int, tmp_path: Path) -> N
         assert ffprobe(path)["duration"] == pytest.approx(frames / 44_100, abs=0.07)
 
 
+@pytest.mark.parametrize("rate", [8000, 11_025, 22_050, 24_000])
+@pytest.mark.parametrize("frames", [0, 1, 46, 47, 577])
+def test_short_mp3_files_of_low_rates_are_of_exact_length(
+    rate: int, frames: int, tmp_path: Path
+) -> None:
+    path = made("audio/mpeg", AudioFormat(rate, 1, 16), noise(frames, 1), tmp_path)
+    assert len(ffmpeg(path, 1, "-f", "mp3")) == soundfile.info(path).frames == frames
+
+
 @pytest.mark.parametrize(
     ("mime_type", "rate"),
     [

@@ -19,6 +19,10 @@ specifications"); ID3 version 2.4.0, main structure and native frames.
 
 Worked example: of 44,100 sample frames in 40 frames of 1,152, delay and padding are ``240 5bc``
 (576 and 1,404: 40 * 1152 - 576 - 44100).
+
+Decoders that know these fields give back exactly the sample frames that came. What they play is as
+long; but some, ffprobe 5 among them, tell of the duration of all frames, up to two frames more,
+for this encoder's files as for any other's.
 """
 
 from typing import BinaryIO
@@ -28,14 +32,21 @@ import numpy as np
 
 from racs_server.audio.codecs.spec import Block, Codec, Encoder, Setting, Spooled, Wanted
 from racs_server.audio.codecs.spooling import storage_errors, write_all
+from racs_server.audio.dsp import Dither
 from racs_server.values import AudioFormat, Tags
+from racs_server.values.building import sample_bounds
 
 QUALITY = 7
 """LAME's, from 9 (quick) to 0: at 192 kbit/s 7 takes half the time of 5 and a third of that of 3,
 with as little noise (55 dB below guitar music, segment by segment; 54 and 55 with those)."""
 
-DELAY = 576
+_DELAY = 576
 """Sample frames by which LAME delays audio, the decoder's own 529 not counted."""
+
+_LEAD = 47
+"""Sample frames of silence that go before audio whose frames have 576: then all that decoders drop
+at the start is two whole frames. ffmpeg forgets about the rest of it where it lies in the frame in
+which the audio ends, and gives 529 sample frames too many."""
 
 _MPEG1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _MPEG2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
@@ -87,6 +98,10 @@ def _frame_frames(format_: AudioFormat) -> int:
     return 1152 if format_.sample_rate >= _LOWEST_MPEG1 else 576
 
 
+def _lead(format_: AudioFormat) -> int:
+    return _LEAD if _frame_frames(format_) == 576 else 0
+
+
 class Mp3Encoder:
     """Writes one file.
 
@@ -111,6 +126,9 @@ class Mp3Encoder:
         self._lame.set_bit_rate(wanted.bit_rate)
         self._lame.set_quality(QUALITY)
         self._lame.silence()
+        self._encode(np.zeros(_lead(wanted.format) * wanted.format.channels, np.int32))
+        bits = wanted.format.bit_depth - 16
+        self._dither = Dither(bits, wanted.format.channels, sample_bounds(16)) if bits else None
 
     def write(self, block: Block) -> None:
         """Add samples.
@@ -118,22 +136,22 @@ class Mp3Encoder:
         Parameters
         ----------
         block
-            Interleaved, shape (frames * channels,), dtype int32. 24 bits are rounded to 16.
+            Interleaved, shape (frames * channels,), dtype int32. 24 bits are dithered to 16, which
+            is what LAME is given.
 
         Raises
         ------
         StorageError
             The file could not be written.
         """
-        if self._wanted.format.bit_depth == 24:
-            block = np.minimum((block + 128) >> 8, 32_767)
-        self._append(self._lame.encode(block.astype("<i2").tobytes()))
+        self._encode(self._dither.add(block) if self._dither else block)
 
     def finish(self) -> None:
         """Complete the file; `StorageError` if it could not be written."""
-        format_ = self._wanted.format
+        if self._dither:
+            self._encode(self._dither.finish())
         missing = max(0, _LEAST - self._wanted.frames)
-        self._append(self._lame.encode(bytes(missing * format_.channels * 2)))
+        self._encode(np.zeros(missing * self._wanted.format.channels, np.int32))
         self._append(self._lame.flush())
         size = self._place - self._head
         info = info_frame(self._wanted, self._first, size)
@@ -143,6 +161,9 @@ class Mp3Encoder:
     def abandon(self) -> None:
         """Free what the encoder holds; the file is of no use."""
         del self._lame
+
+    def _encode(self, block: Block) -> None:
+        self._append(self._lame.encode(block.astype("<i2").tobytes()))
 
     def _append(self, data: bytearray) -> None:
         self._first = self._first or bytes(data[:4])
@@ -167,7 +188,8 @@ def info_frame(wanted: Wanted, header: bytes, size: int) -> bytes:
     bit_rate, length = _info_size(wanted)
     # Frames are of one length but for a byte, so that their sizes tell how many they are.
     frames = round(size / _frame_bytes(format_, wanted.bit_rate))
-    padding = frames * _frame_frames(format_) - DELAY - wanted.frames
+    delay = _DELAY + _lead(format_)
+    padding = frames * _frame_frames(format_) - delay - wanted.frames
     place = _bit_rates(format_).index(bit_rate) + 1
     info = (
         bytes([header[0], header[1] | 1, place << 4 | header[2] & 0x0C, header[3]])
@@ -180,7 +202,7 @@ def info_frame(wanted: Wanted, header: bytes, size: int) -> bytes:
         + b"LAME3.100\x01"
         + bytes(10)
         + bytes([min(wanted.bit_rate, 255)])
-        + (DELAY << 12 | padding).to_bytes(3, "big")
+        + (delay << 12 | padding).to_bytes(3, "big")
         + bytes(4)
         + (length + size).to_bytes(4, "big")
         + bytes(2)

@@ -1,7 +1,8 @@
 """Sample arithmetic: pure functions from blocks to blocks, with no state and no input or output.
 
 A block is interleaved samples, shape (samples,), dtype int32, whole sample frames. The functions
-never change a block that they are given; what they return may share its memory.
+never change a block that they are given; what they return may share its memory. `Dither` alone
+keeps something between blocks: what does not fill a group.
 
 Invariants
 ----------
@@ -12,12 +13,13 @@ Invariants
 """
 
 from racs_server.audio.dsp.channels import interleaved, one_channel
-from racs_server.audio.dsp.depth import DITHER_FRAMES, deepened, dithered, shortened
+from racs_server.audio.dsp.depth import DITHER_FRAMES, Dither, deepened, dithered, shortened
 from racs_server.audio.dsp.levels import added, bounded, faded, gained, panned, rounded
 from racs_server.audio.dsp.remix import remix_matrix, remixed
 
 __all__ = [
     "DITHER_FRAMES",
+    "Dither",
     "added",
     "bounded",
     "deepened",

@@ -79,6 +79,47 @@ def dithered(
     return np.where(exact, block >> bits, total)
 
 
+class Dither:
+    """Dithers audio that comes in blocks of any length, as `dithered` would all of it at once.
+
+    Parameters
+    ----------
+    bits
+        How many bits are dropped.
+    channels
+        How many the audio has.
+    bounds
+        Where it saturates.
+    seed
+        Where the random numbers begin.
+    """
+
+    def __init__(self, bits: int, channels: int, bounds: Bounds, seed: int = 0) -> None:
+        self._bits, self._channels = bits, channels
+        self._bounds, self._seed = bounds, seed
+        self._place = 0
+        self._rest = np.empty(0, np.int32)
+
+    def add(self, block: Block) -> Block:
+        """Take samples; return those that whole groups of `DITHER_FRAMES` are made of."""
+        block = np.concatenate([self._rest, block])
+        group = DITHER_FRAMES * self._channels
+        whole = block.size // group * group
+        self._rest = block[whole:]
+        return self._dithered(block[:whole])
+
+    def finish(self) -> Block:
+        """Return what is left."""
+        return self._dithered(self._rest)
+
+    def _dithered(self, block: Block) -> Block:
+        place = self._place
+        self._place += block.size // self._channels
+        if not block.size:
+            return block
+        return dithered(block, self._bits, self._channels, place, self._seed, self._bounds)
+
+
 def _random_words(seed: int, first: int, count: int) -> npt.NDArray[np.uint32]:
     """Return 32-bit random words, from a place in the endless row that a seed stands for."""
     counter, skip = divmod(first, _WORDS)
