@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ from racs_server.commands import (
 from racs_server.config import Settings
 from racs_server.errors import RacsError, StartError, StorageError
 from racs_server.monitor import Monitor
-from racs_server.net import Budget, Bus, GroupCommit, Guard, Server, Services, load_tls
+from racs_server.net import Budget, Bus, GroupCommit, Guard, Lease, Server, Services, load_tls
 from racs_server.sandbox import Budgets
 from racs_server.storage import Disk, Durability, Store, StoreOptions
 from racs_server.values import StreamEvent, StreamRange
@@ -157,7 +158,8 @@ async def _serve(
     tls = load_tls(settings.tls_cert, settings.tls_key)
     server = await Server(services, tls).listen()
     await monitor.listen(guard, tls)
-    site = await open_site(services, tls)
+    behind = behind_http(services)
+    site = await open_site(settings, behind, tls)
     monitor.add(
         evaluator,
         server=server.statistics,
@@ -165,7 +167,7 @@ async def _serve(
         bus=bus.statistics,
         memory=budget.statistics,
     )
-    hub, hub_site = await open_hub(services, tls) or (None, None)
+    hub, hub_site = await open_hub(services, behind, tls) or (None, None)
     if evaluator is not None and settings.eval_library:
         await trio.to_thread.run_sync(evaluator.check_library)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -180,6 +182,8 @@ async def _serve(
             nursery.start_soon(commit.make_room)
             nursery.start_soon(_watch_signals, signals, ending)
             nursery.start_soon(monitor.run)
+            if behind is not None:
+                nursery.start_soon(behind.shelf.run)
             if evaluator is not None:
                 nursery.start_soon(_keep_evaluators, evaluator)
             announce(
@@ -199,27 +203,61 @@ async def _serve(
             nursery.cancel_scope.cancel()
 
 
-async def open_site(services: Services, tls: ssl.SSLContext | None) -> "Site | None":
+def behind_http(services: Services) -> "gateway.Services | None":
+    """Return what the HTTP API works with, on a port of its own and on the hub's; None without.
+
+    Raises
+    ------
+    StartError
+        What HTTP needs is not installed.
+    """
+    settings = services.settings
+    if settings.http_port < 0 and settings.hub_port < 0:
+        return None
+    with _extra("--http-port", "http") if settings.http_port >= 0 else _extra("--hub-port", "hub"):
+        from racs_server import gateway
+    return gateway.Services(
+        services.store,
+        services.executor,
+        services.guard,
+        services.bus.listener,
+        services.reading,
+        settings,
+        partial(Lease, services.budget),
+        gateway.Shelf(services.store, settings.data_dir, services.reading, settings.http_kept),
+    )
+
+
+async def open_site(
+    settings: Settings, behind: "gateway.Services | None", tls: ssl.SSLContext | None
+) -> "Site | None":
     """Listen for HTTP, if the settings say so.
 
     Raises
     ------
     StartError
-        The port cannot be had, or what HTTP needs is not installed.
+        The port cannot be had.
     """
-    settings = services.settings
-    if settings.http_port < 0:
+    if settings.http_port < 0 or behind is None:
         return None
-    with _extra("--http-port", "http"):
-        from racs_server import gateway
-    app = gateway.make_app(_behind_http(services))
+    from racs_server import gateway
+
+    app = gateway.make_app(behind)
     return await gateway.Site(app, settings.http_port, settings, tls).listen()
 
 
-async def open_hub(services: Services, tls: ssl.SSLContext | None) -> "tuple[Hub, Site] | None":
-    """Open the hub of runes and listen for it, if the settings say so; errors as `open_site`."""
+async def open_hub(
+    services: Services, behind: "gateway.Services | None", tls: ssl.SSLContext | None
+) -> "tuple[Hub, Site] | None":
+    """Open the hub of runes and listen for it, if the settings say so.
+
+    Raises
+    ------
+    StartError
+        The port cannot be had, or what the hub needs is not installed.
+    """
     settings, access = services.settings, services.guard.access
-    if settings.hub_port < 0:
+    if settings.hub_port < 0 or behind is None:
         return None
     with _extra("--hub-port", "hub"):
         from racs_server import gateway, hub
@@ -232,22 +270,11 @@ async def open_hub(services: Services, tls: ssl.SSLContext | None) -> "tuple[Hub
         names=names_of(f"{settings.host},{settings.http_hosts}"),
         origins=origins_of(settings.http_origins),
         tls=tls is not None,
+        body_due=settings.body_due,
+        lease=behind.lease,
     )
-    app = hub.create_app(opened, gateway.make_app(_behind_http(services)))
+    app = hub.create_app(opened, gateway.make_app(behind))
     return opened, await gateway.Site(app, settings.hub_port, settings, tls).listen()
-
-
-def _behind_http(services: Services) -> "gateway.Services":
-    from racs_server import gateway
-
-    return gateway.Services(
-        services.store,
-        services.executor,
-        services.guard,
-        services.bus.listener,
-        services.reading,
-        services.settings,
-    )
 
 
 @contextmanager

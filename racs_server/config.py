@@ -20,6 +20,8 @@ ENVIRONMENT_PREFIX = "RACS_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 DURABILITIES = ("os", "interval", "always")
+LEAST_RATE = 8 << 10
+"""Bytes a second at which a file over HTTP has to come: the worst mobile connection has more."""
 _DATA_DIR = platformdirs.user_data_path("racs", appauthor=False)
 
 
@@ -97,6 +99,14 @@ class Settings:
         "",
         "Origins whose web pages may use HTTP, joined by commas, such as https://lab.example; other"
         " sites' pages are refused.",
+    )
+    http_kept: int = _setting(
+        1 << 30,
+        "Encoded files that are kept for whoever comes for another part of them, as players do that"
+        " seek: for 10 minutes, in the data folder.",
+        least=0,
+        most=1 << 40,
+        unit="bytes",
     )
     hub_port: int = _setting(
         -1,
@@ -277,7 +287,7 @@ class Settings:
     message_time: float = _setting(
         30.0,
         "Seconds in which a message that was begun must be complete, and 1 s more for each 64 KiB"
-        " of it: half a message must not hold a connection for ever.",
+        " of it (over HTTP for each 8 KiB): half a message must not hold a connection for ever.",
         least=0.1,
         most=3600,
         unit="s",
@@ -306,6 +316,18 @@ class Settings:
     def disabled(self) -> list[str]:
         """The names of the commands that are turned off."""
         return [name.strip() for name in self.disable.split(",") if name.strip()]
+
+    def body_due(self, began: float, now: float, received: int) -> float:
+        """Return by when more of a body over HTTP has to come.
+
+        Parameters
+        ----------
+        began, now
+            When it was begun, and the time now, in seconds of any clock.
+        received
+            Bytes that have come till now.
+        """
+        return self.message_time + min(now, began + received / LEAST_RATE)
 
 
 FIELDS = {field.name: field for field in dataclasses.fields(Settings)}

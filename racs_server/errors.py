@@ -34,6 +34,10 @@ class LimitError(RequestError):
     """More was asked for than a limit allows; the limit is named."""
 
 
+class BusyError(LimitError):
+    """There is no room for it now, since others take it: it can be tried again later."""
+
+
 class AccessError(RequestError):
     """The client may not do this, or has not shown who it is; nothing that it showed is quoted."""
 

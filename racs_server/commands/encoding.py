@@ -85,10 +85,11 @@ class Encoding:
         """
         if not isinstance(self._way, Spooled):
             return
-        if self._file is None or self._encoder is None:
+        if self._encoder is None:
             self._file = self._temporary()
             self._check_room(self._file, self._way.most_bytes(self._wanted))
             self._encoder = self._way.begin(self._wanted, self._file)
+        assert self._file is not None
         blocks = self._step() if self._ahead is None else self._ahead.result()
         if not blocks:
             self._finish(self._encoder, self._file)
@@ -98,22 +99,26 @@ class Encoding:
             self._encoder.write(block)
         self._check(self._file)
 
-    def seek(self, place: int) -> None:
-        """Let `read` begin with the byte at a place; once `size` is known, before it is called.
+    def pieces(self, place: int = 0) -> Iterator[bytes | memoryview]:
+        """Return the bytes from a place on, once `size` is known; several can be read at once.
 
         Where the place of a sample in the file is known, nothing before it is read.
+
+        Raises
+        ------
+        RacsError
+            By its steps: the audio, or the temporary file, cannot be read.
         """
         if isinstance(self._way, Spooled):
             assert self._file is not None
             assert self.size is not None
-            self._pieces = _pieces(self._file, self.size, place)
-            return
+            return _pieces(self._file, self.size, place)
         plan, frame = self._encoded.plan, 0
         if self._way.head is not None:
             before = self._way.head(self._wanted)
             frame = min(max(place - before, 0) // plan.format.frame_bytes, plan.frames)
         pieces = self._made(self._way, frame)
-        self._pieces = _without(place - frame * plan.format.frame_bytes, pieces)
+        return _without(place - frame * plan.format.frame_bytes, pieces)
 
     def read(self) -> bytes | memoryview | None:
         """Return the next bytes of the file, or None at its end.
@@ -124,6 +129,11 @@ class Encoding:
             The audio cannot be read.
         """
         return next(self._pieces, None)
+
+    @property
+    def spooled(self) -> int:
+        """Bytes of the temporary file, so far; 0 if there is none."""
+        return os.fstat(self._file.fileno()).st_size if self._file is not None else 0
 
     def close(self) -> None:
         """Free everything; the temporary file is gone."""
@@ -171,6 +181,10 @@ class Encoding:
 
     def _finish(self, encoder: Encoder, file: BinaryIO) -> None:
         encoder.finish()
+        # the file may be kept for long, and needs neither memory nor a thread
+        encoder.abandon()
+        self._encoder = None
+        self._reader.shutdown()
         self.size = self._check(file)
         self._pieces = _pieces(file, self.size)
 

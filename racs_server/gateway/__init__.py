@@ -7,6 +7,7 @@ Needs the extra ``[http]`` (starlette, hypercorn); nothing of this room is impor
 from racs_server.gateway.door import Door, Guard, caller_of
 from racs_server.gateway.services import Services
 from racs_server.gateway.serving import Site
+from racs_server.gateway.shelf import Shelf
 from racs_server.gateway.site import make_app
 
-__all__ = ["Door", "Guard", "Services", "Site", "caller_of", "make_app"]
+__all__ = ["Door", "Guard", "Services", "Shelf", "Site", "caller_of", "make_app"]

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from racs_server.access import Effect, require
 from racs_server.audio.codecs import CODECS
 from racs_server.gateway.door import caller_of
-from racs_server.gateway.files import NO_LIMIT, file_response
+from racs_server.gateway.files import file_response
 from racs_server.gateway.operations import (
     Body,
     Operation,
@@ -23,6 +23,7 @@ from racs_server.gateway.operations import (
     text,
 )
 from racs_server.gateway.services import Services
+from racs_server.gateway.shelf import NO_LIMIT
 from racs_server.lang import parse_time, write_string
 from racs_server.values import (
     BIT_DEPTHS,

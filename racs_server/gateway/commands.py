@@ -6,6 +6,7 @@ without a pipe, FOLLOW, SUBSCRIBE, AUTH) is refused before anything runs.
 """
 
 import base64
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,12 +20,20 @@ from racs_server.commands.spec import Mode
 from racs_server.errors import LimitError, RequestError
 from racs_server.gateway import problems
 from racs_server.gateway.audio import disposition
-from racs_server.gateway.bodies import bytes_of, decode, json_response, media_type
+from racs_server.gateway.bodies import (
+    JSON_WEIGHT,
+    bytes_of,
+    decode,
+    json_numbers,
+    json_response,
+    media_type,
+)
 from racs_server.gateway.door import caller_of
-from racs_server.gateway.files import NO_LIMIT, file_response
+from racs_server.gateway.files import file_response
 from racs_server.gateway.operations import Body, Operation
 from racs_server.gateway.problems import ProblemError
 from racs_server.gateway.services import Services
+from racs_server.gateway.shelf import NO_LIMIT
 from racs_server.values import AudioPlan, EncodedPlan
 
 MAX_VECTOR = 16 << 20
@@ -58,12 +67,16 @@ async def post_command(services: Services, request: Request) -> Response:
     prepared = services.executor.prepare(_text(request, body))
     for step in prepared.steps or ():
         _check_mode(step.spec.name, step.spec.mode)
-    value = await services.executor.run(prepared, caller_of(request.scope), most=NO_LIMIT)
-    if isinstance(value, EncodedPlan):
-        name = value.tags.stream_id or "racs"
-        headers = {"Content-Disposition": disposition(value, name)}
-        return await file_response(services, request, value, headers)
-    return json_response(result_of(value))
+    with services.lease() as lease:
+        caller = caller_of(request.scope)
+        value = await services.executor.run(prepared, caller, lease.grow, NO_LIMIT)
+        if isinstance(value, Vector):
+            await lease.grow(JSON_WEIGHT * min(len(value.data), MAX_VECTOR))
+        if not isinstance(value, EncodedPlan):
+            return json_response(await services.in_thread(partial(result_of, value)))
+    name = value.tags.stream_id or "racs"
+    headers = {"Content-Disposition": disposition(value, name)}
+    return await file_response(services, request, value, headers)
 
 
 def _text(request: Request, body: bytes) -> str:
@@ -108,7 +121,7 @@ def result_of(value: Value) -> Result:
         case Vector(type="u8v", data=data):
             return Result("u8v", base64.b64encode(data).decode())
         case Vector(type=name, data=data) if name in _TYPES:
-            return Result(name, np.frombuffer(data, _TYPES[name]).tolist())
+            return Result(name, json_numbers(np.frombuffer(data, _TYPES[name])))
         case _:
             raise RequestError("this needs a connection of its own: use a RACS client")
 

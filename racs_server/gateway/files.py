@@ -4,11 +4,12 @@ Invariants
 ----------
 - Nothing is sent before the first piece is there: what fails till then is an ordinary error.
 - One piece is in memory at a time; the next is read when the client has taken it.
-- Whatever happens, and also when the client leaves, what a file holds is freed.
+- Whatever happens, and also when the client leaves, what a file holds is freed, or goes back to the
+  shelf.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
@@ -22,7 +23,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from racs_server.audio.codecs import CODECS, Streamed
-from racs_server.commands import Encoding, Piece, gather
+from racs_server.commands import Piece, gather
 from racs_server.errors import RacsError
 from racs_server.gateway import problems
 from racs_server.gateway.problems import ProblemError
@@ -34,8 +35,8 @@ from racs_server.values.plans import encode_plan
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-NO_LIMIT = 2**63 - 1
-"""Bytes of a file over HTTP: as many as its format can have."""
+SHARE = 2 << 20
+"""Memory that a file takes on its way out or in, however long it is."""
 
 _VERSION = version("racs-store")
 _WITH_FORMAT = ("audio/l16", "audio/l24")
@@ -94,7 +95,7 @@ async def file_response(
     }
     if is_known(request.headers.get("if-none-match"), etag):
         return Response(None, HTTPStatus.NOT_MODIFIED, headers)
-    file = _File(services, encoded)
+    file = _File(services, etag, encoded)
     try:
         if request.method == "HEAD":
             return _head(file, encoded, headers)
@@ -133,38 +134,36 @@ def _span(request: Request, etag: str, size: int) -> Span | None:
 
 
 class _File:
-    """A file in the making, worked on in threads."""
+    """A file in the making, or from the shelf, worked on in threads."""
 
-    def __init__(self, services: Services, encoded: EncodedPlan) -> None:
-        folder = services.settings.data_dir
-        self._encoding = Encoding(services.store, encoded, folder, NO_LIMIT)
-        self._in_thread = services.in_thread
+    def __init__(self, services: Services, etag: str, encoded: EncodedPlan) -> None:
+        self._services = services
+        self._file = services.shelf.take(etag, encoded)
+        self._lease = services.lease()
 
     @property
     def size(self) -> int | None:
         """Its bytes, as far as that is known."""
-        return self._encoding.size
+        return self._file.size
 
     async def make(self) -> int:
         """Make it as far as its size is known; return that."""
-        while self._encoding.size is None:
-            await self._in_thread(self._encoding.advance)
-        return self._encoding.size
+        await self._lease.grow(SHARE)
+        return await self._file.make(self._services.reading)
 
     async def begin(self, place: int) -> Piece:
         """Return the first bytes from a place on."""
-        self._encoding.seek(place)
-        self._pieces: Iterator[Piece] = iter(self._encoding.read, None)
+        self._pieces = self._file.pieces(place)
         return await self.read()
 
     async def read(self) -> Piece:
         """Return the next bytes; none at the end."""
-        return await self._in_thread(partial(gather, self._pieces))
+        return await self._services.in_thread(partial(gather, self._pieces))
 
     async def close(self) -> None:
         """Free all that it holds."""
-        with trio.CancelScope(shield=True):
-            await self._in_thread(self._encoding.close)
+        self._lease.shrink(0)
+        await self._services.shelf.give_back(self._file)
 
 
 class _FileResponse(Response):
@@ -214,7 +213,9 @@ class _FileResponse(Response):
             piece = piece[:left]
             left -= len(piece)
             body = {"type": "http.response.body", "body": bytes(piece)}
-            await send({**body, "more_body": left > 0})
+            # with the last bytes comes word that the request is over, as if the client had left
+            with trio.CancelScope(shield=not left):
+                await send({**body, "more_body": left > 0})
             if left:
                 piece = await self._file.read()
         if not self._length:

@@ -227,4 +227,6 @@ async def run(services: Services, request: Request, *commands: str, most: int = 
     All that an operation does to streams, it does by a command text: so its checks, its rights, and
     what the operator has turned off, are those of the command.
     """
-    return await services.executor.run(" |> ".join(commands), caller_of(request.scope), most=most)
+    text = " |> ".join(commands)
+    with services.lease() as lease:
+        return await services.executor.run(text, caller_of(request.scope), lease.grow, most)

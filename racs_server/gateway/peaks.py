@@ -10,6 +10,7 @@ from starlette.responses import Response
 from racs.wire import Vector
 from racs_server.commands.measure import MAX_POINTS
 from racs_server.gateway.audio import RANGE_QUERY, Moment, extract
+from racs_server.gateway.bodies import JSON_WEIGHT, json_numbers
 from racs_server.gateway.operations import Body, Operation, number, run, text
 from racs_server.gateway.services import Services
 from racs_server.values import StreamInfo
@@ -31,13 +32,15 @@ async def get_peaks(
     assert isinstance(picture, Vector)
     if format == "f32":
         return Response(bytes(picture.data), media_type="application/octet-stream")
-    body = await services.in_thread(partial(_json, picture, n, info))
+    with services.lease() as lease:
+        await lease.grow(JSON_WEIGHT * len(picture.data))
+        body = await services.in_thread(partial(_json, picture, n, info))
     return Response(body, media_type="application/json")
 
 
 def _json(picture: Vector, points: int, info: StreamInfo) -> bytes:
     channels = info.format.channels
-    peaks = np.frombuffer(picture.data, "<f4").reshape(points, channels, 3).tolist()
+    peaks = json_numbers(np.frombuffer(picture.data, "<f4").reshape(points, channels, 3))
     return msgspec.json.encode({"points": points, "channels": channels, "peaks": peaks})
 
 

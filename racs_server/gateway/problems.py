@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from racs_server.errors import (
     AccessError,
+    BusyError,
     CommandError,
     DamageError,
     DataError,
@@ -65,6 +66,7 @@ _KINDS: tuple[tuple[type[RacsError], Kind], ...] = (
     (CommandError, BAD_REQUEST),
     (StreamError, Kind(HTTPStatus.CONFLICT, "state", "The stream is not in a state for this")),
     (DataError, Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "data", "The audio does not fit")),
+    (BusyError, Kind(HTTPStatus.SERVICE_UNAVAILABLE, "busy", "The server has no room for it now")),
     (LimitError, Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "limit", "More than a limit allows")),
     (RequestError, BAD_REQUEST),
     (DiskFullError, Kind(HTTPStatus.INSUFFICIENT_STORAGE, "full", "The disk is full")),

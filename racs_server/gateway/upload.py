@@ -38,10 +38,11 @@ from racs_server.errors import (
 from racs_server.gateway import problems
 from racs_server.gateway.bodies import Incoming, json_response, media_type
 from racs_server.gateway.door import caller_of
-from racs_server.gateway.files import NO_LIMIT
+from racs_server.gateway.files import SHARE
 from racs_server.gateway.operations import Body, Operation, run, stream_id_of
 from racs_server.gateway.problems import ProblemError
 from racs_server.gateway.services import Services
+from racs_server.gateway.shelf import NO_LIMIT
 from racs_server.lang import write_string
 from racs_server.values import AudioFormat, StreamInfo
 
@@ -69,15 +70,21 @@ class Taken(msgspec.Struct, frozen=True):
 
 async def post_audio(services: Services, request: Request) -> Response:
     """Append what a request brings."""
+    with services.lease() as lease:
+        await lease.grow(SHARE)
+        return json_response(await _take(services, request))
+
+
+async def _take(services: Services, request: Request) -> Taken:
     stream_id = stream_id_of(request)
     require(caller_of(request.scope), "STREAM", Effect.WRITE, (stream_id,))
     info = services.store.info(stream_id)
     kind, parameters = media_type(request)
     if kind in _PCM:
         check_pcm(kind, parameters, info.format)
-        incoming = Incoming(request, NO_LIMIT, services.settings)
+        incoming = Incoming(request, NO_LIMIT, services.settings, live=True)
         pcm_body = PcmBody(incoming, info.format, swapped=_PCM[kind][1])
-        return json_response(await _append(services, request, info, pcm_body.read))
+        return await _append(services, request, info, pcm_body.read)
     if not kind.startswith(_FILES):
         raise ProblemError(
             problems.BAD_MEDIA,
@@ -94,7 +101,7 @@ async def post_audio(services: Services, request: Request) -> Response:
             read = partial(
                 services.in_thread, partial(next, decoded.pcm(info.format.bit_depth), b"")
             )
-            return json_response(await _append(services, request, info, read))
+            return await _append(services, request, info, read)
 
 
 def check_pcm(kind: str, parameters: dict[str, str], format_: AudioFormat) -> None:

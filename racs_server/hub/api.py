@@ -65,11 +65,12 @@ from starlette.routing import Route
 from racs.runs import record_id
 from racs_server.access import EVERYONE
 from racs_server.errors import AccessError, RequestError
+from racs_server.hub.answers import files_of, instant
+from racs_server.hub.bodies import Chunks, json_of, text_of
 from racs_server.hub.contract import FILE_PATH, Param
 from racs_server.hub.conversion import MIME_TYPES
 from racs_server.hub.desk import NotFoundError, new_id
 from racs_server.hub.door import KEY_PREFIX, Visitor, digest, is_master, visitor_of
-from racs_server.hub.exchange import body_of, files_of, instant, text_of
 from racs_server.hub.hub import Hub
 from racs_server.hub.rows import Key, Mapping, Master, Run, Rune, Target
 
@@ -147,7 +148,7 @@ class PageApi:
 
     async def _register_master(self, request: Request) -> Response:
         visitor = visitor_of(request)
-        token = text_of(await body_of(request), "token").lower()
+        token = text_of(await json_of(self._hub, request), "token").lower()
         if not is_master(token):
             raise RequestError("a master token is a UUID, such as crypto.randomUUID() makes")
         if visitor.key or visitor.master:
@@ -161,7 +162,7 @@ class PageApi:
         return JSONResponse({}, 201)
 
     async def _make_key(self, request: Request, visitor: Visitor) -> Response:
-        name = text_of(await body_of(request), "name", "")
+        name = text_of(await json_of(self._hub, request), "name", "")
         secret = KEY_PREFIX + new_id()
         key = Key(digest(secret), visitor.master, name, self._hub.now())
         await self._do(self._book.put, key)
@@ -192,12 +193,12 @@ class PageApi:
     async def _drop_rune(self, request: Request, visitor: Visitor) -> Response:
         _, mapping = await self._found(request, visitor)
         await self._do(self._book.remove, mapping)
-        self._hub.tell()
+        self._hub.changes.tell()
         return Response(status_code=204)
 
     async def _target(self, request: Request, visitor: Visitor) -> Response:
         rune, mapping = await self._found(request, visitor)
-        body = await body_of(request)
+        body = await json_of(self._hub, request)
         for name, value in body.items():
             if value not in _TARGETS.get(name, ()):
                 known = ", ".join(map(str, _TARGETS.get(name, tuple(_TARGETS))))
@@ -211,7 +212,7 @@ class PageApi:
     async def _upload(self, request: Request, visitor: Visitor) -> Response:
         name = request.query_params.get("name", "").rpartition("/")[2] or "file"
         upload = await self._hub.take_upload(
-            request.stream(), name, visitor.master, new_id(), output=False
+            Chunks(self._hub, request), name, visitor.master, new_id(), output=False
         )
         shown = {"id": upload.id, "name": upload.name, "bytes": upload.bytes}
         return JSONResponse(shown, 201)
@@ -219,7 +220,7 @@ class PageApi:
     async def _ask(self, request: Request, visitor: Visitor) -> Response:
         rune, _ = await self._found(request, visitor)
         try:
-            asked = msgspec.convert(await body_of(request), _Asked)
+            asked = msgspec.convert(await json_of(self._hub, request), _Asked)
         except msgspec.ValidationError as error:
             raise RequestError(f"{error}") from None
         run = await self._hub.ask(

@@ -6,17 +6,21 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from racs_server.errors import RacsError
+from racs_server.errors import AccessError, BusyError, RacsError, RequestError
 from racs_server.hub.api import PageApi
+from racs_server.hub.bodies import TooSlowError
+from racs_server.hub.desk import NotFoundError
 from racs_server.hub.door import Door, problem
 from racs_server.hub.exchange import Exchange
-from racs_server.hub.hub import Hub, problem_of
+from racs_server.hub.hub import Hub
+from racs_server.hub.plugin import Plugin
+from racs_server.hub.transfer import Transfer
 
 PAGE = Path(__file__).parent / "page"
 """The page: what is in this folder is given to everybody."""
@@ -43,11 +47,16 @@ def create_app(hub: Hub, gateway: ASGIApp | None = None, page: Path = PAGE) -> S
     page
         The folder of the page, given out under ``/``.
     """
+    parts = (Exchange(hub), Plugin(hub), Transfer(hub), PageApi(hub))
     rest = Mount("/", _PageOr(page, gateway))
     return Starlette(
-        routes=[*Exchange(hub).routes(), *PageApi(hub).routes(), rest],
+        routes=[route for part in parts for route in part.routes()] + [rest],
         middleware=[Middleware(Door, hub=hub)],
-        exception_handlers={RacsError: _answer_error, HTTPException: _answer_http},
+        exception_handlers={
+            RacsError: _answer_error,
+            HTTPException: _answer_http,
+            ClientDisconnect: _answer_nobody,
+        },
     )
 
 
@@ -85,9 +94,22 @@ class _PageOr:
             await self._other(scope, receive, send)
 
 
+_PROBLEMS: tuple[tuple[type[RacsError], int, str], ...] = (
+    (NotFoundError, 404, "Not found"),
+    (AccessError, 403, "Not allowed"),
+    (TooSlowError, 408, "It did not come in time"),
+    (BusyError, 503, "The server has no room for it now"),
+    (RequestError, 400, "It cannot be done as it stands"),
+    (RacsError, 503, "The server could not do it"),
+)
+"""Errors, their HTTP status and what it is called: the first that fits counts."""
+
+
 async def _answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RacsError)
-    status, title = problem_of(error)
+    status, title = next(
+        (code, title) for kind, code, title in _PROBLEMS if isinstance(error, kind)
+    )
     if status == 403 and request.state.visitor is None:
         status = 401
     return problem(status, title, str(error))
@@ -96,3 +118,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return problem(error.status_code, error.detail, f"{request.method} {request.url.path}")
+
+
+async def _answer_nobody(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)

@@ -16,19 +16,20 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import msgspec
 import trio
 
 from racs_server.access import Access, Caller, Effect, require
-from racs_server.errors import AccessError, RacsError, RequestError
+from racs_server.errors import RacsError, RequestError
 from racs_server.hub.archive import Archive
 from racs_server.hub.book import Book
-from racs_server.hub.contract import FILE_PATH, Contract, Excerpt, check_values
-from racs_server.hub.contract import Upload as UploadValue
-from racs_server.hub.desk import Desk, NotFoundError, outside
+from racs_server.hub.changes import Changes
+from racs_server.hub.contract import Contract, Excerpt, check_values
+from racs_server.hub.desk import Desk, outside
 from racs_server.hub.files import Files
+from racs_server.hub.inputs import Inputs
 from racs_server.hub.presence import ADVICE, GONE, Signs, state_of
 from racs_server.hub.rows import PENDING, Run, Rune, Target, Upload
 from racs_server.storage import Store
@@ -45,6 +46,19 @@ _DAY = 86_400.0
 _ARCHIVERS = 2
 
 _replace = msgspec.structs.replace
+
+
+class Lease(Protocol):
+    """A share of the memory that all connections together may take; given back at the end."""
+
+    def __enter__(self) -> Self:
+        """Return it."""
+
+    def __exit__(self, *_: object) -> None:
+        """Give all back."""
+
+    async def grow(self, size: int) -> None:
+        """Have at least so many bytes; `RacsError` if there are not."""
 
 
 class Hub:
@@ -66,6 +80,10 @@ class Hub:
         Of this server, and of pages that may use it: see `racs_server.hub.door`.
     tls
         Whether it is reached over TLS.
+    body_due
+        Returns by when more of a request has to come: see `Settings.body_due`.
+    lease
+        Returns a share of the memory of all connections, of nothing at first.
     clock
         Returns seconds since the epoch.
 
@@ -86,6 +104,8 @@ class Hub:
         names: frozenset[str] = frozenset(),
         origins: frozenset[str] = frozenset(),
         tls: bool = False,
+        body_due: Callable[[float, float, int], float],
+        lease: Callable[[], Lease],
         clock: Callable[[], float] = time.time,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,9 +113,9 @@ class Hub:
         self.desk = Desk(Book(folder / "hub.sqlite"), clock)
         self.access = access
         self.names, self.origins = names, origins
-        self._store = store
-        self._tls = tls
+        self.body_due, self.lease = body_due, lease
         self._archive = Archive(store, self.files)
+        self._inputs = Inputs(self._archive, self.files, self.desk.book, tls=tls)
         self._clock = clock
         self._keep = keep
         self._turn = trio.CapacityLimiter(1)
@@ -103,8 +123,7 @@ class Hub:
         self._bells: dict[str, trio.Event] = {}
         self._signs: dict[str, Signs] = {}
         self._began = trio.current_time()
-        self._change = 0
-        self._changed = trio.Event()
+        self.changes = Changes()
         self._to_archive = trio.Event()
         self.nameless = 0
         self.ending = trio.Event()
@@ -132,7 +151,7 @@ class Hub:
     ) -> None:
         """Take a rune's contract; see `Rune`."""
         await self.do(self.desk.register, token, contract, key, host, near=near)
-        self.tell()
+        self.changes.tell()
 
     async def set_loaded(self, token: str, loaded: bool) -> None:
         """Note whether a rune is ready for work."""
@@ -180,7 +199,7 @@ class Hub:
         if ended:
             await self.do(self.desk.take_end, key, ended)
         if text or ended:
-            self.tell()
+            self.changes.tell()
             self._to_archive.set()
         return stop
 
@@ -191,7 +210,7 @@ class Hub:
         size, digest = await self.files.take(upload_id, chunks)
         upload = Upload(upload_id, key, "", name, size, digest, self._clock(), output)
         upload = await self.do(self.desk.take_upload, upload)
-        self.tell()
+        self.changes.tell()
         return upload
 
     # pages
@@ -240,7 +259,7 @@ class Hub:
             request={},
             created=self._clock(),
         )
-        prepare = partial(self._prepare, run, rune, rune.contract, checked)
+        prepare = partial(self._inputs.prepare, run, rune, rune.contract, checked)
         run, params = await trio.to_thread.run_sync(prepare, limiter=self._archiving)
         request = {
             "token": outside(token),
@@ -254,43 +273,6 @@ class Hub:
         self._ring(token)
         return run
 
-    def _prepare(
-        self, run: Run, rune: Rune, contract: Contract, values: Mapping[str, Any]
-    ) -> tuple[Run, dict[str, Any]]:
-        """Return a run with its inputs in the archive, and the parameters that the rune gets."""
-        inputs, params = [], {}
-        for number, param in enumerate(contract.params, 1):
-            value = values[param.name]
-            if param.type == FILE_PATH and value is not None:
-                where = (run, number, param.name)
-                if isinstance(value, UploadValue):
-                    upload = self.desk.book.get(Upload, value.upload)
-                    if upload is None:
-                        raise RequestError(f"{param.name}: there is no upload {value.upload!r:.80}")
-                    file, value = self._archive.take_upload(*where, upload, rune.target)
-                else:
-                    file, value = self._archive.take_excerpt(*where, value, rune.target)
-                inputs.append(file)
-                value = self._handed_over(run, rune, value)
-            params[param.name] = {"value": value, "type": param.type}
-        return _replace(run, inputs=tuple(inputs)), params
-
-    def _handed_over(self, run: Run, rune: Rune, path: str) -> str:
-        """Return what a rune is given for the path of an input.
-
-        An address has to begin like that for the client to fetch it; the rest is a user and a
-        password before the hub's own host.
-        """
-        if rune.target.handover == "path" or (rune.target.handover == "auto" and rune.near):
-            return path
-        if not self._tls:
-            raise RequestError(
-                "the rune is on another machine, where this one's files are not: give the server a"
-                " certificate (--tls-cert, --tls-key), so that it can fetch them"
-            )
-        secret = f"{run.id}.{self.files.sign(f'input {run.id}')}"
-        return f"https://storage.googleapis.com:{secret}@{rune.host}/files/{Path(path).name}"
-
     async def abort(self, token: str, run_id: str | None = None) -> int:
         """Stop the runs of a rune, or one; returns how many."""
         ended = await self.do(self.desk.abort, token, run_id)
@@ -302,12 +284,12 @@ class Hub:
         """Set what audio is converted to for a rune."""
         rune = await self.do(self.desk.rune, token)
         await self.do(self.desk.book.put, _replace(rune, target=target))
-        self.tell()
+        self.changes.tell()
 
     async def forget(self, rune: Rune) -> None:
         """Forget a rune; its runs stay in the archive."""
         await self.do(self.desk.book.remove, rune)
-        self.tell()
+        self.changes.tell()
 
     async def state(self, rune: Rune) -> dict[str, Any]:
         """Return how a rune is."""
@@ -322,23 +304,9 @@ class Hub:
         )
         return {"state": state, "advice": ADVICE[state], "running": busy, "waiting": waiting}
 
-    @property
-    def change(self) -> int:
-        """A number that grows whenever something changes."""
-        return self._change
-
     async def wait_for_change(self, since: int) -> int:
         """Return the number of the latest change; waits for a while if that is `since`."""
-        with trio.move_on_after(HOLD):
-            while self._change == since and not self.ending.is_set():
-                await self._changed.wait()
-        return self._change
-
-    def tell(self) -> None:
-        """Tell those who watch that something has changed."""
-        self._change += 1
-        self._changed.set()
-        self._changed = trio.Event()
+        return await self.changes.wait(since, self.ending, HOLD)
 
     # in the background
 
@@ -352,7 +320,7 @@ class Hub:
             self.ending.set()
             for bell in self._bells.values():
                 bell.set()
-            self.tell()
+            self.changes.tell()
             nursery.cancel_scope.cancel()
 
     async def _keep_archiving(self) -> None:
@@ -376,7 +344,7 @@ class Hub:
             logger.exception("the run %s is not archived yet", run.id)
             return
         await self.do(self._archived, run, done)
-        self.tell()
+        self.changes.tell()
 
     def _archived(self, before: Run, done: Run) -> None:
         """Keep where a run's files are, unless more has come of it meanwhile."""
@@ -394,7 +362,7 @@ class Hub:
                     self._to_archive.set()
                 if states.get(rune.token) != found["state"]:
                     states[rune.token] = found["state"]
-                    self.tell()
+                    self.changes.tell()
             await trio.sleep(_CARE)
 
     async def _remove_old(self) -> None:
@@ -410,18 +378,7 @@ class Hub:
         bell = self._bells.pop(token, None)
         if bell is not None:
             bell.set()
-        self.tell()
+        self.changes.tell()
 
     def _signs_of(self, token: str) -> Signs:
         return self._signs.setdefault(token, Signs(self._began))
-
-
-def problem_of(error: RacsError) -> tuple[int, str]:
-    """Return the HTTP status of an error, and what it is called."""
-    if isinstance(error, NotFoundError):
-        return 404, "Not found"
-    if isinstance(error, AccessError):
-        return 403, "Not allowed"
-    if isinstance(error, RequestError):
-        return 400, "It cannot be done as it stands"
-    return 503, "The server could not do it"

@@ -5,7 +5,7 @@ from racs_server.net.commit import GroupCommit
 from racs_server.net.connection import Connection, Services
 from racs_server.net.figures import Statistics, read_figures
 from racs_server.net.guard import Guard
-from racs_server.net.memory import Budget
+from racs_server.net.memory import Budget, Lease
 from racs_server.net.metrics import MetricsServer
 from racs_server.net.server import Server
 from racs_server.net.stalls import Stalls
@@ -18,6 +18,7 @@ __all__ = [
     "Connection",
     "GroupCommit",
     "Guard",
+    "Lease",
     "MetricsServer",
     "Server",
     "Services",

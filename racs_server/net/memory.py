@@ -18,7 +18,7 @@ from typing import Self
 
 import trio
 
-from racs_server.errors import LimitError
+from racs_server.errors import BusyError, LimitError
 
 PATIENCE = 10.0
 """Seconds for which a lease may be waited for."""
@@ -56,7 +56,7 @@ class Budget:
         Raises
         ------
         LimitError
-            They are more than there are, or did not get free in time.
+            They are more than there are; `BusyError`: they did not get free in time.
         """
         if size > self.total:
             raise LimitError(
@@ -78,7 +78,7 @@ class Budget:
                 self._forget(place)
         if has_it:
             return
-        raise LimitError(
+        raise BusyError(
             f"the server's memory for large messages and replies ({self.total} bytes, setting"
             f" memory_budget) is taken by other clients, and {size} bytes did not get free in"
             f" {PATIENCE:g} s: try again later"

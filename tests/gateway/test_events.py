@@ -12,28 +12,28 @@ import websockets
 from websockets.sync.client import ClientConnection, connect
 
 from racs_server.access import Access
-from racs_server.commands import Executor
-from racs_server.config import Settings
-from racs_server.gateway import Services, Site, make_app
-from racs_server.net import Bus, Guard
+from racs_server.gateway import Site, make_app
+from racs_server.net import Bus
 from racs_server.storage import Store
 from racs_server.values import AudioFormat
 from tests.access.users import TOKEN, access_to
+from tests.gateway.conftest import MakeServices
 
 FORMAT = AudioFormat(8000, 1, 16)
 
 
 @pytest.fixture
 async def address(
-    store: Store, bus: Bus, tmp_path: Path, nursery: trio.Nursery, request: pytest.FixtureRequest
+    make_services: MakeServices,
+    bus: Bus,
+    tmp_path: Path,
+    nursery: trio.Nursery,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[str]:
     """Return the host and port of a server; for a test with the mark "users", one that has some."""
     access = access_to(tmp_path / "users.json") if "users" in request.fixturenames else Access()
-    settings = Settings(data_dir=tmp_path / "data", shutdown_time=0.1)
-    executor = Executor(store, lambda: None)
-    limiter = trio.CapacityLimiter(2)
-    services = Services(store, executor, Guard(access), bus.listener, limiter, settings)
-    site = await Site(make_app(services), 0, settings).listen()
+    services = make_services(access, shutdown_time=0.1)
+    site = await Site(make_app(services), 0, services.settings).listen()
     ending = trio.Event()
     nursery.start_soon(bus.run)
     nursery.start_soon(site.serve, ending)

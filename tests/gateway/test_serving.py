@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import trio
 import trio.testing
@@ -12,8 +13,11 @@ import trustme
 
 from racs_server.config import Settings
 from racs_server.errors import StartError
-from racs_server.gateway import Site
+from racs_server.gateway import Site, make_app
 from racs_server.gateway.serving import App
+from racs_server.storage import Store
+from tests.gateway.conftest import MakeServices
+from tests.gateway.filling import fill
 
 Serve = Callable[..., Awaitable[tuple[Site, str]]]
 
@@ -130,4 +134,18 @@ async def test_nobody_holds_up_the_end(request_: bytes, ending: trio.Event) -> N
             await stream.send_all(request_)
             await trio.testing.wait_all_tasks_blocked(0.05)
             ending.set()
+    await stream.aclose()
+
+
+async def test_a_connection_that_had_a_file_ends_like_any_other(
+    serve: Serve, make_services: MakeServices, store: Store
+) -> None:
+    fill(store, "x", np.arange(1000), 8000, 1)
+    _, url = await serve(make_app(make_services()), message_time=0.1)
+    stream = await trio.open_tcp_stream("127.0.0.1", int(url.rpartition(":")[2]))
+    request = b"GET /streams/x/audio?format=flac HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    await stream.send_all(request)
+    with trio.fail_after(10):
+        reply = b"".join([data async for data in stream])
+    assert b"fLaC" in reply
     await stream.aclose()

@@ -1,0 +1,74 @@
+"""What the hub knows, as JSON: what more than one kind of visitor is told."""
+
+import mimetypes
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from racs_server.hub.archive import instant_of
+from racs_server.hub.desk import outside
+from racs_server.hub.hub import Hub
+from racs_server.hub.rows import Mapping, Run, Upload
+
+
+def files_of(hub: Hub, run: Run, base: str) -> list[dict[str, Any]]:
+    """Return what a run has made, or has made so far, with addresses; uses the database."""
+    if run.outputs:
+        pairs = zip(run.outputs, run.files, strict=True)
+        return [
+            {
+                **msgspec.to_builtins(file),
+                "url": f"{base}/files/{upload}/{quote(file.name, safe='')}" if upload else "",
+            }
+            for file, upload in pairs
+        ]
+    return [
+        {
+            "number": number,
+            "name": upload.name,
+            "type": kind_of(upload.name),
+            "bytes": upload.bytes,
+            "url": f"{base}/files/{upload.id}/{quote(upload.name, safe='')}",
+        }
+        for number, upload in enumerate(hub.desk.book.select(Upload, run=run.id), 1)
+    ]
+
+
+def kind_of(name: str) -> str:
+    """Return what a file seems to be, by its name, in the words of the client of runes."""
+    found = mimetypes.guess_type(name)[0] or ""
+    kind = found.partition("/")[0]
+    if found in ("audio/midi", "audio/x-midi"):
+        return "midi"
+    return kind if kind in ("audio", "text", "video", "image") else "other"
+
+
+def instant(seconds: float) -> str | None:
+    """Return a time as RFC 3339; None for none."""
+    return instant_of(seconds) or None
+
+
+def mapping_answer(mapping: Mapping, master: str) -> dict[str, Any]:
+    """Return a mapping as the client of runes and plugin pages know it."""
+    return {
+        "id": mapping.id,
+        "master_token": master,
+        "connection_token": outside(mapping.token),
+        "connection_name": mapping.name,
+        "connection_type": mapping.type,
+        "description": mapping.description,
+        "created_at": instant(mapping.created),
+        "updated_at": instant(mapping.updated),
+    }
+
+
+def message_answer(run: Run, response: dict[str, Any] | None) -> dict[str, Any]:
+    """Return a run as the client of runes and plugin pages know it."""
+    return {
+        "id": run.id,
+        "token": outside(run.token),
+        "status": run.state,
+        "response": response,
+        "request": run.request,
+    }
