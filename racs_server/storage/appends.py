@@ -243,6 +243,7 @@ class Appender:
                 return
             logger.warning("%s is not appended to: %s", last.name, why)
         segment = Segment.new(stream.folder, stream.frames, stream.format)
+        stream.make_folder(self._fs)
         try:
             with self._handles.use(segment, create=True):
                 assert segment.file is not None

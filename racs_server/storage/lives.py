@@ -5,6 +5,9 @@ Invariants
 - An id is free for a new stream only once nothing that a crash could leave of the old one can be
   taken for the new one's.
 - An open stream is never deleted.
+- A new stream is in the log alone, so that CREATE costs one record: its folder and ``stream.json``
+  are made with its first audio, or when it is first settled. A recovery makes those of any stream
+  that the log has. So nothing may lie where its folder will be: it would be taken for the stream's.
 """
 
 import logging
@@ -61,14 +64,14 @@ class Lives(Core):
             folder = folder_name(stream_id)
             try:
                 self._log_room(payload)
-                if not self._fs.make_folder(folder):
+                if self._fs.list(folder):
                     move_to_lost(self._fs, folder)
-                    self._fs.make_folder(folder)
                 self._log.add(records.CREATE, payload)
             except OSError as error:
                 raise disk_error(f"stream {stream_id!r} was not created", error) from error
             stream = Stream(stream_id, serial, format_, now, folder)
-            stream.is_new, stream.sessions, stream.segments = True, [], []
+            stream.has_folder, stream.is_new = False, True
+            stream.sessions, stream.segments = [], []
             self._last_serial = serial
             self._by_id[stream_id] = self._by_hash[hash_] = stream
             self.upkeep.touched(stream)
@@ -155,7 +158,8 @@ class Lives(Core):
                     return False
                 trash = self._detach(stream)
             try:
-                self._fs.sync_folder(stream.folder.rpartition("/")[0])
+                if trash is not None:
+                    self._fs.sync_folder(stream.folder.rpartition("/")[0])
                 self.upkeep.sync_log()
             except OSError as error:
                 raise disk_error(f"stream {stream.id!r} is not safely deleted", error) from error
@@ -165,13 +169,14 @@ class Lives(Core):
                 self._mortals.note(stream)
                 self._tell(kind, stream)
             try:
-                self._fs.remove_tree(trash)
+                if trash is not None:
+                    self._fs.remove_tree(trash)
             except OSError as error:
                 logger.warning("%s is left for the next start to remove: %s", trash, error)
         return True
 
-    def _detach(self, stream: Stream) -> str:
-        """Make a stream unusable, and return the folder that its files have been moved to."""
+    def _detach(self, stream: Stream) -> str | None:
+        """Make a stream unusable, and return where its folder has been moved to, if it had one."""
         if self._find(stream.id) is not stream:
             raise StreamError(f"stream {stream.id!r} was deleted and made anew meanwhile")
         if stream.opening is not None:
@@ -181,7 +186,8 @@ class Lives(Core):
         try:
             # Room first: nothing may fail between the move and its record.
             self._log_room(payload)
-            self._fs.rename(stream.folder, trash)
+            if stream.has_folder:
+                self._fs.rename(stream.folder, trash)
         except OSError as error:
             raise disk_error(f"stream {stream.id!r} cannot be deleted", error) from error
         self._log.add(records.DELETE, payload)
@@ -189,4 +195,4 @@ class Lives(Core):
         for segment in stream.segments or ():
             self._handles.forget(segment)
         self.upkeep.flush()
-        return trash
+        return trash if stream.has_folder else None

@@ -195,10 +195,7 @@ class CommitLog:
         """Allocate the next file ahead of need; may be called from a thread of its own."""
         with self._allocation:
             if self._next is None:
-                file, capacity = self._allocate(self._size)
-                self._next = file, capacity
-                file.sync()
-                self._fs.sync_folder(FOLDER)
+                self._next = self._allocate(self._size, durable=True)
 
     def _take_next(self, capacity: int) -> tuple[File, int]:
         ready, self._next = self._next, None
@@ -208,8 +205,12 @@ class CommitLog:
             ready[0].close()
         return self._allocate(capacity)
 
-    def _allocate(self, capacity: int) -> tuple[File, int]:
-        """Make the file with the next number, all zeros but its header; `sync` makes it durable."""
+    def _allocate(self, capacity: int, *, durable: bool = False) -> tuple[File, int]:
+        """Make the file with the next number, all zeros but its header.
+
+        `sync` makes it durable, unless that is asked for here. A file that the disk has failed to
+        store is not used: the next sync could call it a success.
+        """
         name = self._name(self._sequence + 1)
         file = self._fs.open(name, create=True)
         try:
@@ -217,6 +218,9 @@ class CommitLog:
             head = _HEADER.pack(MAGIC, self._sequence + 1, 0)[:28]
             file.write([head + crc32c(head).to_bytes(4, "little")], 0)
             self._unnamed = True
+            if durable:
+                file.sync()
+                self._fs.sync_folder(FOLDER)
         except OSError:
             file.close()
             self._fs.remove(name)

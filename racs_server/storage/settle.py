@@ -200,6 +200,7 @@ class Settler:
 
     def _describe(self, stream: Stream, manifest: bytes, sums: list[tuple[str, bytes]]) -> None:
         try:
+            stream.make_folder(self._fs)
             for name, contents in sums:
                 self._fs.replace(name, contents)
             if sums:

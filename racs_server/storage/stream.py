@@ -127,6 +127,7 @@ class Stream:
         "folder",
         "format",
         "frames",
+        "has_folder",
         "id",
         "io",
         "is_new",
@@ -163,10 +164,12 @@ class Stream:
         self.opening: Opening | None = None
         self.fenced: bytes | None = None
         self.poisoned: str | None = None
+        self.has_folder = True
+        """Its folder has been made: at the first audio or the first settling, not at CREATE."""
         self.is_new = False
+        """Its folder may not be on the medium yet."""
         self.is_rooted = False
         """The folder entry of a new stream's folder has been synced."""
-        """Its folder may not be on the medium yet."""
         self.deleted = False
         self.wants_segment = False
         """The next audio goes into a new segment."""
@@ -196,6 +199,12 @@ class Stream:
     def has_sealed(self) -> bool:
         """Whether its last segment but one waits for a sync."""
         return any(segment.dirty for segment in (self.segments or ())[-2:-1])
+
+    def make_folder(self, fs: FileSystem) -> None:
+        """Make its folder if that has not been done; `OSError` if the disk does not take it."""
+        if not self.has_folder:
+            fs.make_folder(self.folder)
+            self.has_folder = True
 
     def load_segments(self, fs: FileSystem, *, beyond: bool = False) -> list[Segment]:
         """Return the segments, found in the folder on first use.

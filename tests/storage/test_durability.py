@@ -266,6 +266,20 @@ def full(disk: SimulatedDisk, name: str, kind: str = "write", times: int = 1) ->
     disk.faults.append(Fault(kind, name, times=times, error=errno.ENOSPC))
 
 
+@pytest.mark.parametrize("kind", ["sync", "sync_folder"])
+def test_a_log_file_that_could_not_be_stored_when_it_was_prepared_is_not_used(kind: str) -> None:
+    disk = SimulatedDisk()
+    store = start(disk)
+    disk.faults.append(Fault(kind, "log"))
+    store.upkeep.prepare_log()
+    assert disk.fault_hits == 1
+    make_open(store, "a")
+    send(store, "a", noise(100))
+    store.upkeep.sync()
+    disk.crash(1, "none")
+    assert read(start(disk), "a") == noise(100)
+
+
 @pytest.mark.parametrize("name", [".crc.new", "stream.json.new"])
 def test_a_close_on_a_full_disk_keeps_the_audio_in_the_log(name: str) -> None:
     disk = SimulatedDisk()

@@ -136,6 +136,7 @@ def test_one_that_the_disk_will_not_delete_is_tried_again(
 ) -> None:
     disk = SimulatedDisk()
     store, clock = mortal(fs=disk)
+    archived(store, "a", b"ab")
     clock.turn(60)
     disk.faults.append(Fault("rename"))
     assert store.delete_expired() == []

@@ -44,6 +44,8 @@ class Log(msgspec.Struct):
         All records but of deleted streams, by serial.
     deleted
         Serials of streams that it says are deleted.
+    made
+        The streams that it says were made, and that are not deleted, by folder.
     torn
         Where and why it ends too early, or None.
     """
@@ -52,11 +54,7 @@ class Log(msgspec.Struct):
     records: dict[int, list[Record]]
     deleted: set[int]
     torn: str | None
-
-    def created(self) -> Iterator[Created]:
-        """Yield the streams that it says were made, and that are not deleted."""
-        for records in self.records.values():
-            yield from (record for record in records if isinstance(record, Created))
+    made: dict[str, Created] = {}
 
 
 class Holding(msgspec.Struct):
@@ -123,8 +121,7 @@ class Survey:
 
     def folders(self) -> list[str]:
         """Return the folders of all streams, also of those that only the log knows."""
-        made = {folder_name(record.stream_id) for record in self.log.created()}
-        return sorted(made | set(stream_folders(self.fs)))
+        return sorted(self.log.made.keys() | set(stream_folders(self.fs)))
 
     def holding(self, folder: str, stop: int | None = None) -> Holding | None:
         """Return the stream that lies in a folder, or None if nothing tells what it is.
@@ -160,22 +157,43 @@ class Survey:
         try:
             return read_manifest(self.fs, stream.folder).serial != stream.serial
         except FileNotFoundError:
-            return True
+            return not self._is_unsettled(stream)
+        except (OSError, ValueError, msgspec.MsgspecError):
+            return False
+
+    def _is_unsettled(self, stream: Stream) -> bool:
+        """Whether a stream has no ``stream.json`` because it is new, and not because it is gone."""
+        if not stream.frames:
+            return stream.folder in self.log.made
+        made = _read_log(self.fs, live=self.live).made.get(stream.folder)
+        # Not in the log any more: it was settled meanwhile, or deleted.
+        return (made is not None and made.serial == stream.serial) or self._is_settled(stream)
+
+    def _is_settled(self, stream: Stream) -> bool:
+        try:
+            return read_manifest(self.fs, stream.folder).serial == stream.serial
         except (OSError, ValueError, msgspec.MsgspecError):
             return False
 
     def _is_gone(self, folder: str) -> bool:
+        """Whether a stream's folder has been there, and is not any more."""
         parent, _, name = folder.rpartition("/")
-        return name not in self.fs.list(parent)
+        if name in self.fs.list(parent):
+            return False
+        made = self.log.made.get(folder)
+        # A new stream without audio may have none yet.
+        return made is None or any(
+            isinstance(record, Appended) for record in self.log.records[made.serial]
+        )
 
     def _rebuild(self, folder: str, error: Exception) -> Holding | None:
         """Put a stream together from what there is beside its ``stream.json``."""
-        for record in self.log.created():
-            if folder_name(record.stream_id) == folder and isinstance(error, FileNotFoundError):
-                format_ = AudioFormat(record.sample_rate, record.channels, record.bit_depth)
-                stream = Stream(record.stream_id, record.serial, format_, record.time, folder)
-                stream.sessions = []
-                return Holding(stream, 0, [])
+        made = self.log.made.get(folder)
+        if made is not None and isinstance(error, FileNotFoundError):
+            format_ = AudioFormat(made.sample_rate, made.channels, made.bit_depth)
+            stream = Stream(made.stream_id, made.serial, format_, made.time, folder)
+            stream.sessions = []
+            return Holding(stream, 0, [])
         known = self.catalog.get(folder) if isinstance(self.catalog, dict) else None
         stream_ = known or from_segments(self.fs, folder)
         if stream_ is None:
@@ -204,6 +222,10 @@ def _read_log(fs: FileSystem, *, live: bool) -> Log:
             break
         torn = log.torn
     log.records = {s: records for s, records in log.records.items() if s not in log.deleted}
+    for records in log.records.values():
+        for record in records:
+            if isinstance(record, Created):
+                log.made[folder_name(record.stream_id)] = record
     return log
 
 
