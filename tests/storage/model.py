@@ -360,7 +360,7 @@ class StoreModel:
         names = sorted(files)
         name = names[place % len(names)]
         disk.flip(name, place // len(names) % files[name], bit)
-        check_rotten(disk, name, self.expected, lambda: self.make(disk))
+        check_rotten(disk, name, self.expected, self.serials(), lambda: self.make(disk))
 
     def lose_sector(self, place: int, at: int) -> None:
         """Look what a start does when the disk cannot read a file, on a copy as above."""
@@ -370,7 +370,10 @@ class StoreModel:
             return
         name = names[place % len(names)]
         disk.faults.append(Fault("read", name, at=at, times=1 << 30))
-        check_rotten(disk, name, self.expected, lambda: self.make(disk))
+        check_rotten(disk, name, self.expected, self.serials(), lambda: self.make(disk))
+
+    def serials(self) -> dict[str, int]:
+        return {stream_id: self.store.info(stream_id).serial for stream_id in self.store.ids()}
 
     # ------------------------------------------------------------------ comparing
 
