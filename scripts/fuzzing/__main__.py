@@ -21,6 +21,8 @@ SEEDS = ROOT / "tests" / "fuzz" / "seeds"
 NAMES = sorted(path.name for path in SEEDS.iterdir())
 _LONGEST = {"commands": 128, "scheme-read": 48, "scheme-run": 32}
 """Bytes of an input: short ones say as much and are done sooner. Others have at most 256."""
+_HANGS = 1200
+"""Seconds after which an input hangs: the process may have been stopped for a while meanwhile."""
 _KEEP_EVERY = 30.0
 """Seconds between two times that a run's inputs are written down."""
 _INPUTS = re.compile(r"(?:(\d+) inputs|Done (\d+) runs)")
@@ -103,7 +105,7 @@ def _fuzz(
     command = [
         sys.executable, "-m", "scripts.fuzzing.worker", name, str(corpus), str(SEEDS / name),
         f"-max_total_time={seconds}", f"-runs={runs}", f"-seed={seed}",
-        f"-max_len={_LONGEST.get(name, 256)}", "-timeout=20", "-rss_limit_mb=2048",
+        f"-max_len={_LONGEST.get(name, 256)}", f"-timeout={_HANGS}", "-rss_limit_mb=2048",
         "-entropic_scale_per_exec_time=1",
         f"-artifact_prefix={folder}/",
     ]  # fmt: skip
