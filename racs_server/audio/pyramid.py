@@ -27,7 +27,7 @@ Invariant: a picture drawn with a pyramid equals one drawn from the samples alon
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -130,25 +130,32 @@ class Pyramid:
         rows = np.frombuffer(data, np.uint8).reshape(len(places), self._channels, -1)
         return rows.transpose(1, 0, 2).reshape(self._channels, -1).view(ENTRY)
 
-    def next_blocks(self, lanes: Lanes) -> list[bytes]:
-        """Return the blocks that the next `BLOCK_FRAMES` sample frames complete, in order.
+    def next_blocks(self, parts: Iterable[Lanes]) -> Iterator[bytes]:
+        """Yield the blocks that the next sample frames complete, in order.
 
         Parameters
         ----------
-        lanes
-            Their samples, shape (channels, BLOCK_FRAMES).
+        parts
+            Their samples, each of shape (channels, BLOCK_FRAMES).
         """
-        place = self.frames // BLOCK_FRAMES
-        entries = summed_up(lanes)
-        completed = [entries.tobytes()]
-        for level in range(1, LEVELS):
-            if (place + 1) % FACTOR:
-                break
-            before = self.blocks(level - 1, np.arange(place + 1 - FACTOR, place))
-            entries = folded(np.concatenate([before, entries], axis=1))
-            completed.append(entries.tobytes())
-            place //= FACTOR
-        return completed
+        rest = [self._not_folded(level) for level in range(LEVELS - 1)]
+        for lanes in parts:
+            entries = summed_up(lanes)
+            yield entries.tobytes()
+            for level in range(LEVELS - 1):
+                rest[level] = np.concatenate([rest[level], entries], axis=1)
+                if rest[level].shape[1] < FACTOR * BLOCK_ENTRIES:
+                    break
+                entries, rest[level] = folded(rest[level]), rest[level][:, :0]
+                yield entries.tobytes()
+
+    def _not_folded(self, level: int) -> Entries:
+        """Return a level's last blocks, of which there is none on the level above yet."""
+        stop = self.frames // (span(level) * BLOCK_ENTRIES)
+        start = stop // FACTOR * FACTOR
+        if start == stop:
+            return np.empty((self._channels, 0), ENTRY)
+        return self.blocks(level, np.arange(start, stop))
 
 
 def summed_up(lanes: Lanes) -> Entries:
@@ -157,7 +164,10 @@ def summed_up(lanes: Lanes) -> Entries:
     entries = np.empty(cells.shape[:2], ENTRY)
     entries["least"] = cells.min(axis=2)
     entries["most"] = cells.max(axis=2)
-    entries["squares"] = squares(cells).sum(axis=2)
+    for lane, squares_ in zip(lanes, entries["squares"], strict=True):
+        # float64, faster than whole numbers, is exact here: 128 squares of 24 bits are at most 2^53
+        halves = lane.reshape(-1, 2, CELL // 2).astype(np.float64)
+        squares_[:] = np.einsum("...i,...i", halves, halves).astype(np.uint64).sum(axis=1)
     return entries
 
 

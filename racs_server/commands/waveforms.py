@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from racs_server.audio import pcm
-from racs_server.audio.peaks import Block, Drawing, Picture, lanes_of
+from racs_server.audio.peaks import Block, Drawing, Lanes, Picture
 from racs_server.audio.pyramid import (
     BLOCK_FRAMES,
     LEAST_WIDTH,
@@ -22,8 +22,11 @@ from racs_server.audio.pyramid import (
 )
 from racs_server.commands.context import Store, Waveform
 from racs_server.commands.source import iter_blocks
-from racs_server.errors import StorageError
+from racs_server.errors import DamageError, StorageError
 from racs_server.values import AudioPlan, StreamRange
+
+STEP_SAMPLES = 1 << 21
+"""The most samples that `advance` reads at once, if a block of the pyramid has no more."""
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +112,8 @@ def _catch_up(
 def advance(store: Store, plan: StreamRange) -> bool:
     """Build the next part of a stream's pyramid, if there is audio for one; say whether it was.
 
+    A part is many blocks: what one costs beside its arithmetic is paid once for all.
+
     Parameters
     ----------
     store
@@ -127,17 +132,36 @@ def advance(store: Store, plan: StreamRange) -> bool:
     waveform = store.waveform(plan, block_bytes(channels))
     pyramid = _pyramid(plan, waveform)
     start = pyramid.frames
-    if start + BLOCK_FRAMES > waveform.settled():
+    most = max(STEP_SAMPLES // (BLOCK_FRAMES * channels), 1)
+    count = min((waveform.settled() - start) // BLOCK_FRAMES, most)
+    if not count:
         return False
-    part = msgspec.structs.replace(plan, start=start, stop=start + BLOCK_FRAMES)
-    blocks = list(iter_blocks(store, part))
+    completed: list[bytes] = []
     try:
-        completed = pyramid.next_blocks(lanes_of(np.concatenate(blocks), channels))
+        completed.extend(pyramid.next_blocks(_lanes(store, plan, start, count)))
     except _Damaged:
         waveform.drop()
-    else:
-        waveform.append(blocks_until(start // BLOCK_FRAMES), completed)
+        return True
+    except DamageError:  # what lies before it counts, up to the last sample frame
+        if not completed:
+            completed.extend(pyramid.next_blocks(_lanes(store, plan, start, 1)))
+    waveform.append(blocks_until(start // BLOCK_FRAMES), completed)
     return True
+
+
+def _lanes(store: Store, plan: StreamRange, start: int, count: int) -> Iterator[Lanes]:
+    """Yield a stream's sample frames, `BLOCK_FRAMES` at once, in memory that is used again."""
+    channels = plan.format.channels
+    lanes, filled = np.empty((channels, BLOCK_FRAMES), np.int32), 0
+    part = msgspec.structs.replace(plan, start=start, stop=start + count * BLOCK_FRAMES)
+    for block in iter_blocks(store, part):
+        frames = block.reshape(-1, channels).T
+        while frames.size:
+            taken = min(frames.shape[1], BLOCK_FRAMES - filled)
+            lanes[:, filled : filled + taken] = frames[:, :taken]
+            filled, frames = (filled + taken) % BLOCK_FRAMES, frames[:, taken:]
+            if not filled:
+                yield lanes
 
 
 def _pyramid(plan: StreamRange, waveform: Waveform) -> Pyramid:

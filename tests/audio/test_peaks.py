@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from racs_server.audio import pyramid as tree
 from racs_server.audio.peaks import Drawing, edges
-from racs_server.audio.pyramid import BLOCK_FRAMES, CELL, ENTRY, Pyramid, draw
+from racs_server.audio.pyramid import BLOCK_FRAMES, CELL, ENTRY, Pyramid, blocks_until, draw
 from racs_server.values import AudioFormat
 
 Samples = npt.NDArray[np.int32]
@@ -59,7 +59,7 @@ class Kept:
     def build(self) -> None:
         while (start := self.pyramid().frames) + BLOCK_FRAMES <= len(self.samples):
             lanes = np.ascontiguousarray(self.samples[start : start + BLOCK_FRAMES].T)
-            self.blocks += self.pyramid().next_blocks(lanes)
+            self.blocks += self.pyramid().next_blocks([lanes])
 
     def frames(self, ranges: Sequence[tuple[int, int]]) -> Iterator[Samples]:
         for start, stop in ranges:
@@ -79,6 +79,14 @@ def kept() -> Kept:
     kept = Kept(noise(17 * BLOCK_FRAMES + 12_345), AudioFormat(48_000, 2, 24))
     kept.build()
     return kept
+
+
+@pytest.mark.parametrize("known", [0, 1, 4, 5, 16])
+def test_many_parts_at_once_make_the_same_blocks(kept: Kept, known: int) -> None:
+    whole = kept.samples[known * BLOCK_FRAMES : 17 * BLOCK_FRAMES]
+    parts = (np.ascontiguousarray(part.T) for part in np.split(whole, 17 - known))
+    begun = Pyramid(2, blocks_until(known), kept.read)
+    assert list(begun.next_blocks(parts)) == kept.blocks[blocks_until(known) :]
 
 
 # ----------------------------------------------------------------------------- from samples
