@@ -1,6 +1,7 @@
 """EVAL: what programs come to, the commands in them, their budgets, and no way out."""
 
 import math
+import re
 import threading
 from collections.abc import Iterator
 
@@ -433,6 +434,28 @@ async def test_a_program_may_hold_only_so_many_pieces_of_audio_at_once(
         await evaluate(executor, f"(map (lambda (n) {take}) (iota 51))")
     # what no program can reach any more is not held
     assert await evaluate(executor, f"(do ((n 0 (+ n 1))) ((= n 100) n) {take})") == 100
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ('(pad (range "take" 0 1) 0 1e12)', "at most 2^32 sample frames"),
+        ('(encode (pad (range "take" 0 1) 0 1e308) "audio/flac")', "at most 2^32 sample frames"),
+        ('(let loop ((a (range "take" 0 1))) (loop (pad a 0 4e6)))', "at most 2^32 sample frames"),
+        ('(let loop ((a (range "take" 0 1))) (loop (mix a a)))', "at most 128 are carried out"),
+        ('(audio->vector (pad (range "take" 0 1) 0 4e6))', "16000011664 bytes are needed"),
+        ('(resample (range "take" 0 1) 1000000000)', "expected an int from 1 to 768000"),
+        ('(remix (range "take" 0 1) 100000)', "expected an int from 1 to 32"),
+        ('(peaks (range "take" 0 1) 1000000000000)', "expected an int from 1 to 65536"),
+    ],
+)
+async def test_absurd_amounts_of_audio_are_refused_before_any_work(
+    executor: Executor, program: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(MemoryStore, "read")
+    monkeypatch.delattr(MemoryStore, "read_ranges")
+    with pytest.raises(RequestError, match=re.escape(why)):
+        await evaluate(executor, program)
 
 
 async def test_the_time_that_a_command_takes_counts(store: MemoryStore) -> None:

@@ -30,6 +30,29 @@ def attack(port: int, sent: bytes) -> socket.socket:
     return client
 
 
+def ask(client: socket.socket) -> bytes:
+    """Return the first reply to a PING, without its length."""
+    client.sendall(encode_command("PING"))
+    length = int.from_bytes(client.recv(8, socket.MSG_WAITALL), "little")
+    return client.recv(length, socket.MSG_WAITALL)
+
+
+def test_who_comes_when_all_connections_are_taken_is_told_so(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "archive", "--max-connections", "3") as daemon, ExitStack() as all_:
+
+        def connect() -> socket.socket:
+            return all_.enter_context(socket.create_connection(("127.0.0.1", daemon.port)))
+
+        clients = [connect() for _ in range(3)]
+        assert all(b"PONG" in ask(client) for client in clients)
+        assert b"all 3 connections are taken: try again later" in ask(connect())
+        clients[0].close()
+        deadline = time.monotonic() + 10
+        while b"PONG" not in ask(connect()):
+            assert time.monotonic() < deadline
+        assert b"PONG" in ask(clients[1])
+
+
 def test_many_bad_clients_hold_nobody_up_and_end_with_the_server(tmp_path: Path) -> None:
     with (
         Daemon(tmp_path / "archive", "--memory-budget", str(256 * MIB)) as daemon,

@@ -59,6 +59,9 @@ async def test_json_and_files(client: httpx.AsyncClient) -> None:
         ("DELETE 'nope'", 404, "no stream 'nope'"),
         ("OPEN 'x' |> OPEN 'x'", 409, "already open"),
         ("X" * (1 << 20) + "X", 413, "1048576"),
+        ("RANGE 'x' 0 1 |> PAD 0 1e12 |> ENCODE 'audio/flac'", 422, "at most 2^32 sample frames"),
+        ("RANGE 'x' 0 1 |> PAD 0 5e5 |> ENCODE 'audio/wav'", 422, "more than 4 GiB"),
+        ("RANGE 'x' 0 1 |> FORMAT 'audio/wav' 1000000000 2 16", 400, "from 1 to 768000"),
     ],
 )
 async def test_what_is_refused(
