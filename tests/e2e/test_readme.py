@@ -106,10 +106,22 @@ def test_the_example_of_files(
     monkeypatch.chdir(tmp_path)
     run("send", daemon)
     capsys.readouterr()
-    names = run("files", daemon)
+    run("files", daemon)
     assert capsys.readouterr().out == "True\n"
     assert soundfile.info(tmp_path / "monday.opus").frames == 48_000
-    assert isinstance(names["mp3"], bytes)
+
+
+def test_the_example_of_what_was_played_between_two_moments(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    music = DATA / "music_guitar_44k_stereo.flac"
+    run("main", daemon, data=str(music))
+    monkeypatch.chdir(tmp_path)
+    run("moments", daemon)
+    found, rate = soundfile.read(tmp_path / "chopin.mp3")
+    played, _ = soundfile.read(music, frames=30 * rate)
+    assert (rate, found.shape) == (44_100, played.shape)
+    assert np.corrcoef(found.ravel(), played.ravel())[0, 1] > 0.99
 
 
 def test_the_example_of_a_program(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
