@@ -10,6 +10,8 @@ import soundfile
 
 from racs.wire import encode_command
 from racs.wire.replies import ReplyError, decode_reply
+from racs_server.audio.codecs.mp3 import QUALITY
+from racs_server.audio.codecs.opus import COMPLEXITY, PACKET
 from scripts.benchmark.extract import archive, music
 from scripts.benchmark.load import Count, connect, receive_reply, together
 from scripts.benchmark.rows import Bench, Measure, NotAvailableError, Row
@@ -35,16 +37,22 @@ def _mp3(samples: Samples) -> bytes:
     encoder.set_bit_rate(192)
     encoder.set_in_sample_rate(_RATE)
     encoder.set_channels(2)
-    encoder.set_quality(5)
+    encoder.set_quality(QUALITY)
     encoder.silence()
     return bytes(encoder.encode(samples.tobytes()) + encoder.flush())
 
 
 def _opus(samples: Samples) -> bytes:
+    import opuslib_next
     import soxr
 
+    encoder = opuslib_next.Encoder(48000, 2, opuslib_next.APPLICATION_AUDIO)
+    encoder.bitrate = 128_000
+    encoder.complexity = COMPLEXITY
     resampled = soxr.resample(samples.astype(np.float32) / 32768, _RATE, 48000)
-    return _whole("OGG", "OPUS", resampled, 48000)
+    places = range(0, len(resampled) - PACKET, PACKET)
+    packets = (resampled[at : at + PACKET].tobytes() for at in places)
+    return b"".join(encoder.encode_float(packet, PACKET) for packet in packets)
 
 
 def _faded(samples: Samples) -> Samples:

@@ -39,7 +39,7 @@ PACKET = 960
 """Sample frames of a packet: 20 ms."""
 
 _PAGE_PACKETS = 50
-_COMPLEXITY = 7
+COMPLEXITY = 7
 """libopus', up to 10: from 8 on it takes a third more time, and noise lies 0.1 to 0.2 dB lower (as
 a ratio to what music masks, at 48 to 128 kbit/s; at 128 the ratio is -10.4 dB)."""
 
@@ -80,7 +80,7 @@ class _Packets:
             RATE, channels, streams, coupled, order, opuslib_next.APPLICATION_AUDIO
         )
         self._encoder.bitrate = bit_rate * 1000
-        self._encoder.complexity = _COMPLEXITY
+        self._encoder.complexity = COMPLEXITY
         self.mapping = b"\0" if channels <= 2 else bytes([255, streams, coupled, *order])
         self.lookahead = int(self._encoder.lookahead)
         self._packet = ctypes.create_string_buffer(_MAX_PACKET * streams)
