@@ -22,6 +22,7 @@ from racs_server.access.origins import names_of, origins_of
 from racs_server.commands import (
     TABLE,
     CommandTable,
+    Evaluations,
     Executor,
     PoolEvaluator,
     advance,
@@ -146,7 +147,9 @@ async def _serve(
         table=table,
         spool=settings.max_spool,
         evaluator=evaluator,
-        evaluations=(max(1, settings.eval_workers), settings.eval_queue),
+        evaluations=Evaluations(
+            max(1, settings.eval_workers), settings.eval_queue, settings.eval_wait
+        ),
         figures=monitor.figures,
     )
     commit = GroupCommit(store)

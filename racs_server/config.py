@@ -209,6 +209,13 @@ class Settings:
     eval_queue: int = _setting(
         64, "Programs that may wait for a process; one more is refused.", least=0, most=10_000
     )
+    eval_wait: float = _setting(
+        30.0,
+        "Seconds that a program may wait for a process; then it is refused.",
+        least=0.1,
+        most=3600,
+        unit="s",
+    )
     eval_commands: str = _setting(
         "CREATE,OPEN,CLOSE",
         "Commands that change something and that EVAL may use; SHUTDOWN, DELETE, EXPIRE, ATTACH and"

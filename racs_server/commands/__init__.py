@@ -3,7 +3,7 @@
 from racs_server.commands.context import Context, Reader, Store
 from racs_server.commands.encoding import Encoding
 from racs_server.commands.evaluator import PoolEvaluator
-from racs_server.commands.executor import Executor, Prepared
+from racs_server.commands.executor import Evaluations, Executor, Prepared
 from racs_server.commands.procedures import changing_commands
 from racs_server.commands.source import (
     TURN_BYTES,
@@ -23,6 +23,7 @@ __all__ = [
     "CommandTable",
     "Context",
     "Encoding",
+    "Evaluations",
     "Executor",
     "Param",
     "Piece",

@@ -68,6 +68,24 @@ class Prepared(msgspec.Struct, frozen=True):
         return f"<Prepared {len(self.steps) if self.steps else 'long'}, blocks={self.blocks}>"
 
 
+class Evaluations(msgspec.Struct, frozen=True):
+    """How programs share what evaluates them: first come, first served.
+
+    Attributes
+    ----------
+    at_once
+        How many run at the same time.
+    waiting
+        How many more may wait for their turn.
+    patience
+        For how many seconds each may.
+    """
+
+    at_once: int = 1
+    waiting: int = 64
+    patience: float = 30.0
+
+
 class Executor:
     """Carries out command texts.
 
@@ -86,7 +104,7 @@ class Executor:
     evaluator
         Runs the programs of EVAL; None if it is turned off.
     evaluations
-        How many programs run at once, and how many more may wait for their turn.
+        How many programs run at once, and how many more may wait for their turn, for how long.
     figures
         Reads the server's figures, for STATS.
     """
@@ -100,7 +118,7 @@ class Executor:
         workers: int = _WORKERS,
         spool: int = MAX_BIN,
         evaluator: Evaluator | None = None,
-        evaluations: tuple[int, int] = (1, 64),
+        evaluations: Evaluations = Evaluations(),  # noqa: B008
         figures: Callable[[], Mapping[str, Figure]] = dict,
     ) -> None:
         self._request_shutdown = request_shutdown
@@ -117,8 +135,8 @@ class Executor:
         self._table = table
         self._spool = spool
         self._limiter = trio.CapacityLimiter(workers)
-        at_once, self._most_waiting = evaluations
-        self._turns = trio.CapacityLimiter(at_once)
+        self._evaluations = evaluations
+        self._turns = trio.CapacityLimiter(evaluations.at_once)
         self._loop: trio.lowlevel.TrioToken | None = None
         self._cache: Cache[str, Prepared] = Cache(_CACHED)
         parse("PING")  # the parser is made at its first use: no client has to wait for that
@@ -222,18 +240,19 @@ class Executor:
         steps = prepared.steps
         self._loop = trio.lowlevel.current_trio_token()
         if steps is None:
-            work = partial(self._check, prepared.text)
-            steps = await self._in_thread(work, self._limiter)
+            steps = await self._in_thread(partial(self._check, prepared.text), self._limiter)
         context = self._context_of(caller, steps)
         value: Value = None
         for number, step in enumerate(steps, 1):
             if step.spec.weight and reserve is not None:
                 await reserve(step.spec.weight)
-            if step.spec.blocks:
-                limiter = self._turn(step)
-                value = await self._in_thread(partial(step.run, context, value), limiter)
+            work = partial(step.run, context, value)
+            if step.spec.evaluates:
+                value = await self._in_turn(step, work)
+            elif step.spec.blocks:
+                value = await self._in_thread(work, self._limiter)
             else:
-                value = step.run(context, value)
+                value = work()
             if number % _SHORT_PIPELINE == 0:
                 await trio.lowlevel.checkpoint()
         return self._finished(value, most)
@@ -268,23 +287,33 @@ class Executor:
             " AUTH 'user' 'password' or AUTH 'token', as a command of its own"
         )
 
-    def _turn(self, step: Step) -> trio.CapacityLimiter:
-        """Return the queue that a step that blocks waits in: first come, first served.
+    async def _in_turn(self, step: Step, work: Callable[[], _T]) -> _T:
+        """Do work that evaluates a program when it is its turn.
 
         Raises
         ------
         LimitError
-            It is full.
+            Too many wait already, or it has waited too long.
         """
-        if not step.spec.evaluates:
-            return self._limiter
         waiting = self._turns.statistics().tasks_waiting
-        if waiting >= self._most_waiting:
+        if waiting >= self._evaluations.waiting:
             raise LimitError(
                 f"{step.spec.name}: {waiting} programs wait for their turn already, the most that"
                 " may (setting eval_queue): try again later"
             )
-        return self._turns
+        turn = object()
+        patience = self._evaluations.patience
+        with trio.move_on_after(patience) as waited:
+            await self._turns.acquire_on_behalf_of(turn)
+        if waited.cancelled_caught:
+            raise LimitError(
+                f"{step.spec.name}: other programs were at work all the {patience:g} s that this"
+                " one may wait for its turn (setting eval_wait): try again later"
+            )
+        try:
+            return await self._in_thread(work, trio.CapacityLimiter(1))
+        finally:
+            self._turns.release_on_behalf_of(turn)
 
     async def _in_thread(self, work: Callable[[], _T], limiter: trio.CapacityLimiter) -> _T:
         return await trio.to_thread.run_sync(work, limiter=limiter)

@@ -12,7 +12,15 @@ import trio.testing
 
 from racs.wire import Vector
 from racs_server.access import Caller, Grant
-from racs_server.commands import TABLE, CommandSpec, CommandTable, Context, Executor, PoolEvaluator
+from racs_server.commands import (
+    TABLE,
+    CommandSpec,
+    CommandTable,
+    Context,
+    Evaluations,
+    Executor,
+    PoolEvaluator,
+)
 from racs_server.commands.procedures import changing_commands, procedures
 from racs_server.commands.spec import Effect, Mode, Output, Overload
 from racs_server.errors import LimitError, RacsError, RequestError, StartError
@@ -484,7 +492,7 @@ class Slow:
 
 async def test_programs_wait_for_their_turn_in_a_queue_that_is_bounded(store: MemoryStore) -> None:
     slow = Slow()
-    executor = Executor(store, lambda: None, evaluator=slow, evaluations=(1, 2))
+    executor = Executor(store, lambda: None, evaluator=slow, evaluations=Evaluations(1, 2))
     async with trio.open_nursery() as nursery:
         for number in range(3):
             nursery.start_soon(executor.run, f"EVAL '{number}'")
@@ -496,6 +504,22 @@ async def test_programs_wait_for_their_turn_in_a_queue_that_is_bounded(store: Me
         assert await executor.run("LIST 't*'") == ["take"]
         slow.go.release(3)
     assert slow.began == ["0", "1", "2"]
+
+
+async def test_a_program_waits_for_its_turn_only_so_long(
+    store: MemoryStore, autojump_clock: trio.testing.MockClock
+) -> None:
+    slow = Slow()
+    executor = Executor(store, lambda: None, evaluator=slow, evaluations=Evaluations(1, 2, 5.0))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(executor.run, "EVAL '1'")
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(LimitError, match=r"at work all the 5 s .* try again later"):
+            await executor.run("EVAL '2'")
+        assert trio.current_time() == pytest.approx(5, abs=0.1)
+        slow.go.release(2)
+    assert await executor.run("EVAL '3'") == 1
+    assert slow.began == ["1", "3"]
 
 
 async def test_a_program_ends_when_its_client_is_cut_off(
