@@ -43,6 +43,11 @@ class GroupCommit:
     def __repr__(self) -> str:
         return f"<GroupCommit waiting={len(self._waiting)}>"
 
+    @property
+    def waits(self) -> bool:
+        """Whether an acknowledgement has to wait for the medium: `flush` is not enough."""
+        return self._always
+
     async def commit(self) -> None:
         """Return when all that was appended may be acknowledged.
 

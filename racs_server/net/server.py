@@ -12,6 +12,7 @@ from racs.wire.replies import encode_error
 from racs_server.config import Settings
 from racs_server.errors import StartError
 from racs_server.net.connection import Connection, Services
+from racs_server.net.lookout import Lookout
 from racs_server.net.tls import TlsTransport
 from racs_server.net.transport import SocketTransport, Transport
 from racs_server.net.watching import Traffic
@@ -37,6 +38,7 @@ class Server:
         self._services = services
         self._settings: Settings = services.settings
         self._tls = tls
+        self._lookout = Lookout()
         self._connections: set[Connection] = set()
         self._listeners: list[trio.SocketListener] = []
         self._began = time.monotonic()
@@ -78,6 +80,7 @@ class Server:
         """Serve clients until `ending` is set; then let them finish, up to the deadline."""
         async with trio.open_nursery() as helpers:
             helpers.start_soon(self._watch)
+            helpers.start_soon(self._lookout.run)
             with trio.CancelScope() as cutting:
                 await self._serve_clients(ending, cutting)
             if cutting.cancelled_caught:
@@ -115,7 +118,7 @@ class Server:
             return
         try:
             address = stream.socket.getpeername()[0]
-            transport: Transport = SocketTransport(stream)
+            transport: Transport = SocketTransport(stream, self._lookout)
         except OSError as error:
             logger.debug("a client was gone before it was let in: %s", error)
             await trio.aclose_forcefully(stream)

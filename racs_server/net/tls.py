@@ -5,8 +5,8 @@ are those of a plain transport. So a client with TLS is served by the same code 
 
 Invariants
 ----------
-- The handshake is part of the client's own first `receive_into`, and has a deadline: who does not
-  finish it holds up nobody.
+- The handshake is part of the client's own first `rest` or `receive_into`, and has a deadline: who
+  does not finish it holds up nobody.
 - What was encrypted is sent before `send_now` says that it was taken: no reply ends in a buffer.
 """
 
@@ -18,6 +18,7 @@ from typing import cast
 import trio
 
 from racs_server.errors import StartError
+from racs_server.net.lookout import Answer
 from racs_server.net.transport import Transport
 
 logger = logging.getLogger(__name__)
@@ -87,6 +88,8 @@ class TlsTransport:
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._buffer = memoryview(bytearray(_BUFFER))
         self._ready = False
+        self._more = False
+        """Whether there may be bytes that have come and are not waited for any more."""
         self._ending = False
         self._unsent = memoryview(b"")
         self._owed = 0
@@ -94,30 +97,63 @@ class TlsTransport:
     def __repr__(self) -> str:
         return f"<TlsTransport {self._tls.version() or 'before the handshake'}>"
 
+    async def rest(self, answer: Answer) -> None:
+        """Have `answer` called each time that bytes have come, until it returns False."""
+        if not self._ready:
+            await self._shake_hands()
+
+        def answer_all() -> bool:
+            while answer():
+                if not self._more:
+                    return True
+            return False
+
+        if not self._more or answer_all():
+            await self._lower.rest(answer_all)
+
+    def receive_now(self, buffer: memoryview) -> int | None:
+        """Put what has come into the buffer, return how many bytes; 0 at the end, None: nothing."""
+        if self._ending:
+            return self._lower.receive_now(buffer)  # of no interest to anybody
+        count = self._decrypt(buffer)
+        if count is None:
+            self._flush_now()  # without waiting: a reply may be waiting for room already
+            fetched = self._lower.receive_now(self._buffer)
+            if fetched is None:
+                return None
+            self._fetched(fetched)
+            count = self._decrypt(buffer)
+        return count
+
     async def receive_into(self, buffer: memoryview) -> int:
         """Wait for bytes, put them into the buffer, return how many; 0 at the end."""
         if self._ending:
-            return await self._lower.receive_into(buffer)  # of no interest to anybody
+            return await self._lower.receive_into(buffer)
         if not self._ready:
             await self._shake_hands()
-        filled = 0
-        while filled < len(buffer):
+        while (count := self._decrypt(buffer)) is None:
+            await self._fetch()
+        return count
+
+    def _decrypt(self, buffer: memoryview) -> int | None:
+        """Fill the buffer as far as can be done with what has come; None: with nothing yet."""
+        count, want = 0, len(buffer)
+        self._more = False
+        while count < want:
             try:
                 # into a buffer it returns how many bytes, which its stub does not know
-                count = cast("int", self._tls.read(len(buffer) - filled, buffer[filled:]))
+                some = cast("int", self._tls.read(want - count, buffer[count:]))
             except ssl.SSLWantReadError:
-                if filled:
-                    break
-                await self._fetch()
+                return count or None
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-                break
+                return count
             except ssl.SSLError as error:
                 raise trio.BrokenResourceError(f"TLS: {_reason(error)}") from None
-            else:
-                if not count:
-                    break
-                filled += count
-        return filled
+            if not some:
+                return count
+            count += some
+        self._more = True
+        return count
 
     async def _shake_hands(self) -> None:
         try:
@@ -125,7 +161,7 @@ class TlsTransport:
                 while not self._ready:
                     try:
                         self._tls.do_handshake()
-                        self._ready = True
+                        self._ready = self._more = True
                     except ssl.SSLWantReadError:
                         await self._flush()
                         await self._fetch()
@@ -138,8 +174,10 @@ class TlsTransport:
 
     async def _fetch(self) -> None:
         """Wait for more encrypted bytes."""
-        self._flush_now()  # without waiting: a reply may be waiting for room already
-        count = await self._lower.receive_into(self._buffer)
+        self._flush_now()
+        self._fetched(await self._lower.receive_into(self._buffer))
+
+    def _fetched(self, count: int) -> None:
         if count:
             self._incoming.write(self._buffer[:count])
         else:

@@ -1,25 +1,17 @@
 """The bytes of one client's socket.
 
 The system calls are made directly on the non-blocking socket, and the event loop is asked to wait
-only where one would. A wait costs more than most requests do (measured: 20 us of work in the event
-loop, and as long again until the system has woken up the process). So the server looks out a moment
-for the next request of a client that it has just answered, as long as no other client's bytes have
-come meanwhile: a client that works in lock step is answered without a wait.
+only where one would.
 """
 
 import os
 import select
 import socket
-import time
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 import trio
 
-_PATIENCE = 100e-6
-"""Seconds to look out for the next request: a little more than most clients take for it."""
-
-_IN_A_ROW = 8
-"""Reads without a wait before all other tasks get their turn: about a millisecond."""
+from racs_server.net.lookout import Answer, Lookout
 
 _ASK_AFTER = 60
 """Seconds of silence after which the system asks whether the peer is still there."""
@@ -27,6 +19,15 @@ _ASK_AFTER = 60
 
 class Transport(Protocol):
     """A byte stream to a client. All but `close` raise `trio.BrokenResourceError` when it left."""
+
+    async def rest(self, answer: Answer) -> None:
+        """Have `answer` called each time that bytes have come, until it returns False.
+
+        It takes them with `receive_now`, and does not wait. What it raises is raised here.
+        """
+
+    def receive_now(self, buffer: memoryview) -> int | None:
+        """Put what has come into the buffer, return how many bytes; 0 at the end, None: nothing."""
 
     async def receive_into(self, buffer: memoryview) -> int:
         """Wait for bytes, put them into the buffer, return how many; 0 at the end."""
@@ -54,18 +55,14 @@ class SocketTransport:
     ----------
     stream
         The connection.
+    lookout
+        Where it rests.
     """
 
-    _latest: ClassVar["SocketTransport | None"] = None
-    """Whose bytes came last, of all clients."""
-
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.SocketStream, lookout: Lookout) -> None:
         self._socket = stream.socket
+        self._lookout = lookout
         self._fd = stream.socket.fileno()
-        self._drained = True
-        self._in_a_row = 0
-        self._poll = select.poll()
-        self._poll.register(self._fd, select.POLLIN)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _ASK_AFTER)
@@ -73,37 +70,25 @@ class SocketTransport:
     def __repr__(self) -> str:
         return f"<SocketTransport descriptor={self._fd}>"
 
+    async def rest(self, answer: Answer) -> None:
+        """Have `answer` called each time that bytes have come, until it returns False."""
+        await self._lookout.rest(self._fd, answer)
+
+    def receive_now(self, buffer: memoryview) -> int | None:
+        """Put what has come into the buffer, return how many bytes; 0 at the end, None: nothing."""
+        try:
+            return os.readv(self._fd, [buffer])
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise trio.BrokenResourceError(str(error)) from error
+
     async def receive_into(self, buffer: memoryview) -> int:
         """Wait for bytes, put them into the buffer, return how many; 0 at the end."""
-        while True:
-            if not self._comes_soon():
-                self._in_a_row = 0
-                # A read that filled its buffer may have left more; else there is nothing to try for
-                if self._drained:
-                    await trio.lowlevel.wait_readable(self._fd)
-                else:
-                    await trio.lowlevel.checkpoint()
-            try:
-                count = os.readv(self._fd, [buffer])
-            except BlockingIOError:
-                self._drained = True
-                continue
-            except OSError as error:
-                raise trio.BrokenResourceError(str(error)) from error
-            self._drained = count < len(buffer)
-            SocketTransport._latest = self
-            return count
-
-    def _comes_soon(self) -> bool:
-        """Look out for bytes, if it is this client's turn; return whether there are some."""
-        if SocketTransport._latest is not self or self._in_a_row == _IN_A_ROW:
-            return False
-        self._in_a_row += 1
-        end = time.perf_counter() + _PATIENCE
-        while not self._poll.poll(0):
-            if time.perf_counter() > end:
-                return False
-        return True
+        await trio.lowlevel.checkpoint()  # who always has bytes waiting is not alone
+        while (count := self.receive_now(buffer)) is None:
+            await trio.lowlevel.wait_readable(self._fd)
+        return count
 
     def send_now(self, data: memoryview) -> int:
         """Send what can be sent without waiting, return how many bytes."""
@@ -134,6 +119,4 @@ class SocketTransport:
 
     def close(self) -> None:
         """Close at once."""
-        if SocketTransport._latest is self:
-            SocketTransport._latest = None
         self._socket.close()

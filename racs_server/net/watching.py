@@ -5,6 +5,7 @@ debug. What is told of a request are its command's name and sizes, never its tex
 """
 
 import logging
+import time
 from enum import StrEnum
 
 import msgspec
@@ -131,6 +132,74 @@ class Watch:
                     "bytes_out": request.sent,
                 },
             )
+
+
+class Observer:
+    """Tells a `Watch` of the requests of one connection.
+
+    Parameters
+    ----------
+    watch
+        The watch.
+    connection
+        The connection's number.
+    traffic
+        What has gone over it.
+    """
+
+    def __init__(self, watch: Watch, connection: int, traffic: Traffic) -> None:
+        self._watch = watch
+        self._connection = connection
+        self._traffic = traffic
+        self._errors = self._sent = 0
+        self._request: Request | None = None
+        self._unsent: list[Request] = []
+
+    def __repr__(self) -> str:
+        return f"<Observer of {len(self._unsent)} requests>"
+
+    def begin(self, waiting: int) -> None:
+        """Note that a request has come whole; `waiting` bytes of earlier replies have not gone."""
+        traffic = self._traffic
+        now = time.perf_counter()
+        self._request = Request(self._connection, traffic.requests, now, 0, "")
+        self._errors, self._sent = traffic.errors, traffic.sent + waiting
+
+    def end(self, event: Event, prepared: Prepared | None, waiting: int, *, broken: bool) -> None:
+        """Note that it has been answered, or cannot be any more.
+
+        Parameters
+        ----------
+        event, prepared
+            See `kind_and_size`.
+        waiting
+            Bytes of replies that are still to be sent.
+        broken
+            Whether the connection ends before the reply does.
+        """
+        request = self._request
+        assert request is not None
+        if not broken:
+            request.result = Result.OK if self._traffic.errors == self._errors else Result.ERROR
+        request.what, request.received = kind_and_size(event, prepared)
+        request.sent = self._traffic.sent + waiting - self._sent
+        if waiting:
+            self._unsent.append(request)
+        else:
+            self._watch.note(request, time.perf_counter())
+
+    def failed(self) -> None:
+        """Note that what was to be acknowledged could not be made safe."""
+        for request in self._unsent:
+            request.result = Result.ERROR
+
+    def sent(self) -> None:
+        """Note that all replies have gone."""
+        if self._unsent:
+            now = time.perf_counter()
+            for request in self._unsent:
+                self._watch.note(request, now)
+            self._unsent.clear()
 
 
 def kind_and_size(event: Event, prepared: Prepared | None) -> tuple[str, int]:

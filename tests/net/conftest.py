@@ -12,6 +12,7 @@ from racs_server.app import open_store
 from racs_server.commands import Executor
 from racs_server.config import Settings
 from racs_server.net import Bus, Connection, GroupCommit, Services
+from racs_server.net.lookout import Answer
 from racs_server.storage import Store
 
 
@@ -37,15 +38,30 @@ class MemoryTransport:
         self._room += count
         self._read.set()
 
-    async def receive_into(self, buffer: memoryview) -> int:
+    async def rest(self, answer: Answer) -> None:
+        await self._wait_for_bytes()
+        while answer():
+            await self._wait_for_bytes()
+
+    async def _wait_for_bytes(self) -> None:
         while not self._incoming and not self._ended:
             self._arrived = trio.Event()
             await self._arrived.wait()
         await trio.lowlevel.checkpoint()
+
+    def receive_now(self, buffer: memoryview) -> int | None:
+        if not self._incoming and not self._ended:
+            return None
         count = min(len(buffer), len(self._incoming))
         buffer[:count] = self._incoming[:count]
         del self._incoming[:count]
         return count
+
+    async def receive_into(self, buffer: memoryview) -> int:
+        while True:
+            await self._wait_for_bytes()
+            if (count := self.receive_now(buffer)) is not None:
+                return count
 
     def send_now(self, data: memoryview) -> int:
         count = min(len(data), self._room)

@@ -12,6 +12,7 @@ from racs.wire.replies import ReplyError, Value
 from racs_server.commands import Executor
 from racs_server.config import Settings
 from racs_server.net import Bus, Connection, GroupCommit, Services
+from racs_server.net.lookout import Answer
 from racs_server.storage import Store
 from tests.storage.helpers import ALICE
 
@@ -25,6 +26,19 @@ class MemoryTransport:
     def __init__(self, stream: trio.testing.MemoryReceiveStream, out: "Client") -> None:
         self._incoming = stream
         self._out = out
+        self._come: bytes | bytearray | None = None
+
+    async def rest(self, answer: Answer) -> None:
+        self._come = await self._incoming.receive_some(1 << 20)
+        while answer():
+            self._come = await self._incoming.receive_some(1 << 20)
+
+    def receive_now(self, buffer: memoryview) -> int | None:
+        data, self._come = self._come, None
+        if data is None:
+            return None
+        buffer[: len(data)] = data
+        return len(data)
 
     async def receive_into(self, buffer: memoryview) -> int:
         data = await self._incoming.receive_some(len(buffer))

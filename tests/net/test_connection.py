@@ -223,10 +223,10 @@ async def test_a_mistake_of_the_server_is_an_error_reply(
 async def test_what_the_log_did_not_take_is_not_acknowledged(
     connect: Connect, opened: Store, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail() -> None:
+    def fail() -> None:
         raise StorageError("the commit log could not be stored")
 
-    monkeypatch.setattr(services.commit, "commit", fail)
+    monkeypatch.setattr(services.commit, "flush", fail)
     client, connection = connect()
     client.client_sends(audio("mic", b"\1\0") + audio("nobody", b"\1\0") + audio("mic", b"\2\0"))
     await trio.testing.wait_all_tasks_blocked()

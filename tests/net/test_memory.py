@@ -158,10 +158,10 @@ async def test_a_large_buffer_is_given_back_when_its_connection_is_idle(
     assert budget.statistics()["leased"] > MIB, "it may go on in a moment"
     connection.check(trio.current_time())
     assert budget.statistics()["leased"] == 0
-    assert not any(connection._wire._buffer[: 64 << 10]), "its pages are gone"
+    assert not any(connection._inbox._wire._buffer[: 64 << 10]), "its pages are gone"
     client.client_sends(small())
     await settle()
-    assert connection._wire.size == SERVER_BUFFER
+    assert connection._inbox._wire.size == SERVER_BUFFER
     assert client.replies() == [None, None]
 
 

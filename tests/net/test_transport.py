@@ -1,30 +1,46 @@
-"""One client's socket: when the event loop is asked to wait for it, and when not."""
+"""Clients' sockets at rest: who is answered when, and by whom."""
 
 import socket
+from collections.abc import Callable
 
 import pytest
 import trio
-from trio.testing import assert_checkpoints, assert_no_checkpoints
+import trio.testing
 
+from racs_server.net.lookout import Lookout
 from racs_server.net.transport import SocketTransport
 
 
 class Peer:
-    """A transport, and the client's end of it."""
+    """A transport, and the client's end of it; what comes is echoed."""
 
-    def __init__(self) -> None:
+    def __init__(self, lookout: Lookout) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.client = socket.create_connection(listener.getsockname())
             server, _ = listener.accept()
         server.setblocking(False)
-        self.transport = SocketTransport(trio.SocketStream(trio.socket.from_stdlib_socket(server)))
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(server))
+        self.transport = SocketTransport(stream, lookout)
+        self.asked = 0
 
-    async def ask(self) -> None:
-        """Send a request and have it received."""
-        self.client.sendall(b"request")
+    def answer(self) -> bool:
+        """Echo what has come; whether it was anything but the end, or a wish for more time."""
         buffer = memoryview(bytearray(64))
-        count = await self.transport.receive_into(buffer)
-        assert bytes(buffer[:count]) == b"request"
+        count = self.transport.receive_now(buffer)
+        if not count:
+            return count is None
+        self.asked += 1
+        self.transport.send_now(buffer[:count])
+        return not bytes(buffer[:count]).endswith(b"slow")
+
+    def ask(self, request: bytes = b"request") -> None:
+        """Send a request."""
+        self.client.sendall(request)
+
+    async def reply(self) -> bytes:
+        """Return the reply, once it has come."""
+        await trio.lowlevel.wait_readable(self.client.fileno())
+        return self.client.recv(64)
 
     def __enter__(self) -> "Peer":
         return self
@@ -34,58 +50,96 @@ class Peer:
         self.client.close()
 
 
-async def test_a_client_that_is_alone_is_answered_without_a_wait() -> None:
-    with Peer() as peer:
-        await peer.ask()
-        with assert_no_checkpoints():
-            await peer.ask()
+@pytest.fixture
+def lookout(nursery: trio.Nursery) -> Lookout:
+    made = Lookout()
+    nursery.start_soon(made.run)
+    return made
 
 
-async def test_all_others_get_their_turn_now_and_then() -> None:
-    with Peer() as peer:
-        await peer.ask()
-        with assert_checkpoints():
-            for _ in range(10):
-                await peer.ask()
+async def test_all_who_rest_are_answered(lookout: Lookout, nursery: trio.Nursery) -> None:
+    with Peer(lookout) as one, Peer(lookout) as other:
+        for peer in (one, other):
+            nursery.start_soon(peer.transport.rest, peer.answer)
+        for _ in range(3):
+            one.ask()
+            other.ask(b"other")
+            assert (await one.reply(), await other.reply()) == (b"request", b"other")
+        nursery.cancel_scope.cancel()
 
 
-async def test_two_clients_are_waited_for_together() -> None:
-    with Peer() as one, Peer() as other:
-        await one.ask()
-        await other.ask()
-        with assert_checkpoints():
-            await one.ask()
+async def test_a_client_that_takes_time_is_left_to_its_own_task(
+    lookout: Lookout, nursery: trio.Nursery
+) -> None:
+    with Peer(lookout) as one, Peer(lookout) as other:
+        nursery.start_soon(other.transport.rest, other.answer)
+        one.ask(b"slow")
+        await one.transport.rest(one.answer)
+        one.ask()
+        other.ask()
+        assert await other.reply() == b"request"
+        assert one.asked == 1, "nobody else takes its next request"
+        one.ask(b"slow")
+        await one.transport.rest(one.answer)
+        assert one.asked > 1
+        nursery.cancel_scope.cancel()
 
 
-async def test_a_client_that_has_left_is_not_looked_out_for() -> None:
-    with Peer() as peer:
-        await peer.ask()
+async def test_all_other_tasks_get_their_turn(lookout: Lookout, nursery: trio.Nursery) -> None:
+    with Peer(lookout) as peer:
+        turns = 0
+
+        def answer() -> bool:
+            peer.answer()
+            peer.ask()  # there is always something to do
+            return turns < 10
+
+        nursery.start_soon(peer.transport.rest, answer)
+        peer.ask()
+        while turns < 10:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("cut", [True, False])
+async def test_a_client_that_leaves(lookout: Lookout, *, cut: bool) -> None:
+    with Peer(lookout) as peer:
+        if cut:
+            linger = bytes([1, 0, 0, 0] + 4 * [0])
+            peer.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         peer.client.close()
-        assert await peer.transport.receive_into(memoryview(bytearray(64))) == 0
+        if cut:
+            with pytest.raises(trio.BrokenResourceError):
+                await peer.transport.rest(peer.answer)
+        else:
+            await peer.transport.rest(peer.answer)
+            assert await peer.transport.receive_into(memoryview(bytearray(64))) == 0
 
 
-async def test_a_client_that_broke_off_is_reported() -> None:
-    with Peer() as peer:
-        await peer.ask()
-        peer.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0] + 4 * [0]))
-        peer.client.close()
-        with pytest.raises(trio.BrokenResourceError):
-            await peer.transport.receive_into(memoryview(bytearray(64)))
+async def test_who_is_cancelled_is_waited_for_no_more(lookout: Lookout) -> None:
+    with Peer(lookout) as peer:
+        answer: Callable[[], bool] = peer.answer
+        with trio.move_on_after(0) as scope:
+            await peer.transport.rest(answer)
+        assert scope.cancelled_caught
+        peer.ask()
+        buffer = memoryview(bytearray(64))
+        assert await peer.transport.receive_into(buffer) == 7
+        assert peer.asked == 0
 
 
-async def test_a_client_that_sends_no_more_is_still_there() -> None:
-    with Peer() as peer:
-        await peer.ask()
+async def test_a_client_that_sends_no_more_is_still_there(lookout: Lookout) -> None:
+    with Peer(lookout) as peer:
         peer.client.shutdown(socket.SHUT_WR)
         assert await peer.transport.receive_into(memoryview(bytearray(64))) == 0
         assert not peer.transport.has_left()
         peer.transport.send_now(memoryview(b"reply"))
-        assert peer.client.recv(64) == b"reply"
+        assert await peer.reply() == b"reply"
 
 
-async def test_a_client_that_is_gone_has_left() -> None:
-    with Peer() as peer:
-        await peer.ask()
+async def test_a_client_that_is_gone_has_left(lookout: Lookout) -> None:
+    with Peer(lookout) as peer:
         peer.transport.send_now(memoryview(b"a reply that nobody reads"))
         assert not peer.transport.has_left()
         peer.client.close()

@@ -72,10 +72,10 @@ async def test_requests_are_counted_by_command_and_result(connect: Connect, watc
 async def test_what_the_log_did_not_take_is_an_error(
     connect: Connect, services: Services, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail() -> None:
+    def fail() -> None:
         raise StorageError("no")
 
-    monkeypatch.setattr(services.commit, "commit", fail)
+    monkeypatch.setattr(services.commit, "flush", fail)
     client, connection = connect()
     client.client_sends(AUDIO)
     await trio.testing.wait_all_tasks_blocked()
