@@ -9,6 +9,7 @@ times the acknowledgements of one.)
 
 import logging
 import threading
+from collections.abc import Callable
 
 import trio
 
@@ -32,8 +33,8 @@ class GroupCommit:
         self._ahead = store.ahead
         self._short = trio.Event()
         self._always = store.options.durability is Durability.ALWAYS
-        self._waiting = trio.lowlevel.ParkingLot()
-        """Who waits for the next sync to begin and to end."""
+        self._waiting: list[Callable[[], object]] = []
+        """What is called when the next sync has begun and ended."""
         self._unwanted = threading.Lock()
         """Held by the thread that syncs; whoever wants a sync takes it away."""
         self._unwanted.acquire()
@@ -42,11 +43,6 @@ class GroupCommit:
 
     def __repr__(self) -> str:
         return f"<GroupCommit waiting={len(self._waiting)}>"
-
-    @property
-    def waits(self) -> bool:
-        """Whether an acknowledgement has to wait for the medium: `flush` is not enough."""
-        return self._always
 
     async def commit(self) -> None:
         """Return when all that was appended may be acknowledged.
@@ -57,15 +53,23 @@ class GroupCommit:
             It may not: the disk failed.
         """
         position = self.flush()
-        if not self._always or self._upkeep.synced >= position:
-            return
-        # Taken before the sync is asked for: the sync that takes it away covers what was flushed.
-        waiting = self._waiting
+        if not self.is_safe(position):
+            synced = trio.Event()
+            self.after_sync(synced.set)
+            await synced.wait()
+            if not self.is_safe(position):
+                assert self._failure is not None
+                raise self._failure
+
+    def is_safe(self, position: int) -> bool:
+        """Return whether what was appended up to there may be acknowledged."""
+        return not self._always or self._upkeep.synced >= position
+
+    def after_sync(self, tell: Callable[[], object]) -> None:
+        """Have `tell` called, by the event loop, after a sync of all that was flushed."""
+        # Before the sync is asked for: the one that takes the list away covers what was flushed.
+        self._waiting.append(tell)
         self._want()
-        await waiting.park()
-        if self._upkeep.synced < position:
-            assert self._failure is not None
-            raise self._failure
 
     def flush(self) -> int:
         """Hand what was appended to the operating system; return up to where, in the log.
@@ -103,7 +107,7 @@ class GroupCommit:
             self._unwanted.acquire()
             if self._ended:
                 return
-            covered, self._waiting = self._waiting, trio.lowlevel.ParkingLot()
+            covered, self._waiting = self._waiting, []
             try:
                 self._upkeep.sync_log()
             except StorageError as error:
@@ -112,7 +116,7 @@ class GroupCommit:
                 logger.exception("the commit log was not synced")
                 what = f"a mistake of the server ({type(error).__name__})"
                 self._failure = self._upkeep.give_up(what)
-            token.run_sync_soon(covered.unpark_all)
+            token.run_sync_soon(_tell, covered)
 
     async def make_room(self) -> None:
         """Allocate room ahead for the streams that run short of it, until cancelled."""
@@ -120,3 +124,8 @@ class GroupCommit:
             await self._short.wait()
             self._short = trio.Event()
             await trio.to_thread.run_sync(self._ahead.allocate)
+
+
+def _tell(waiting: list[Callable[[], object]]) -> None:
+    for tell in waiting:
+        tell()

@@ -167,6 +167,8 @@ class Connection:
         self._ending = True
         if self._feed is not None:
             self._feed.stop()
+        elif self._outbox.waiting:
+            self._transport.wake()
         elif self._inbox.is_waiting:
             self._scope.cancel()
 
@@ -200,6 +202,7 @@ class Connection:
         finally:
             self._transport.close()
             self._inbox.close()
+            self._outbox.close()
             self._lent.shrink(0)
 
     async def _serve(self) -> None:
@@ -207,6 +210,7 @@ class Connection:
             try:
                 await self._receive()
                 if self._inbox.ended:
+                    await self._outbox.flush()
                     return
                 await self._answer_all()
             except (FramingLost, TooManyFailures) as error:

@@ -18,7 +18,6 @@ Invariants
 import select
 import time
 from collections.abc import Callable
-from typing import Any
 
 import outcome
 import trio
@@ -66,6 +65,11 @@ class Lookout:
 
         await trio.lowlevel.wait_task_rescheduled(leave)
 
+    def wake(self, descriptor: int) -> None:
+        """Let the client's own task go on, if it rests."""
+        if descriptor in self._resting:
+            self._end_rest(descriptor, outcome.Value(None))
+
     async def run(self) -> None:
         """Answer clients, until cancelled."""
         try:
@@ -96,12 +100,17 @@ class Lookout:
         return []
 
     def _serve(self, descriptor: int) -> None:
-        answer, task = self._resting[descriptor]
-        result: outcome.Outcome[Any] = outcome.capture(answer)
-        if isinstance(result, outcome.Value):
-            if result.value:
-                return
-            result = outcome.Value(None)
+        if descriptor not in self._resting:
+            return  # it was woken in this turn
+        answer, _ = self._resting[descriptor]
+        result = outcome.capture(answer)
+        if isinstance(result, outcome.Error):
+            self._end_rest(descriptor, result)
+        elif not result.value:
+            self._end_rest(descriptor, outcome.Value(None))
+
+    def _end_rest(self, descriptor: int, result: outcome.Outcome[None]) -> None:
+        _, task = self._resting[descriptor]
         self._forget(descriptor)
         trio.lowlevel.reschedule(task, result)
 

@@ -9,6 +9,7 @@ Invariants
 
 import trio
 
+from racs.wire.connection import SERVER_BUFFER
 from racs.wire.replies import encode_error
 from racs_server.errors import StorageError
 from racs_server.net.commit import GroupCommit
@@ -57,6 +58,10 @@ class Outbox:
         self._replies: list[bytes] = []
         self._acknowledged: list[int] = []
         self._unsent = _NOTHING
+        self._position: int | None = None
+        """Up to where in the log a sync is awaited, while no task waits for it."""
+        self._covered = 0
+        """How many replies that covers."""
 
     def __repr__(self) -> str:
         return f"<Outbox of {len(self._replies)} replies>"
@@ -81,15 +86,14 @@ class Outbox:
         self._replies.append(encode_error(why))
 
     def flush_now(self) -> bool:
-        """Send the replies gathered so far without waiting; return whether all have gone."""
-        if self._acknowledged:
-            if self._commit.waits:
-                return False
-            try:
-                self._commit.flush()
-            except StorageError as error:
-                self._take_back(error)
-            self._acknowledged.clear()
+        """Send the replies gathered so far without waiting.
+
+        Returns
+        -------
+        Whether nothing is left to wait for: all have gone, or go as soon as the log is synced.
+        """
+        if self._acknowledged and not self._settle():
+            return self.waiting < SERVER_BUFFER
         if self._replies:
             self._unsent = memoryview(b"".join((self._unsent, *self._replies)))
             self._replies.clear()
@@ -102,7 +106,8 @@ class Outbox:
 
     async def flush(self) -> None:
         """Send the replies gathered so far, once what they acknowledge is safe."""
-        if self._acknowledged and self._commit.waits:
+        self._position = None
+        if self._acknowledged:
             try:
                 await self._commit.commit()
             except StorageError as error:
@@ -112,6 +117,48 @@ class Outbox:
             await self._drain()
             if self._observer is not None:
                 self._observer.sent()
+
+    def _settle(self) -> bool:
+        """Have made safe what is acknowledged; return whether it is, or has failed."""
+        if self._position is not None:
+            return False
+        try:
+            position = self._commit.flush()
+        except StorageError as error:
+            self._take_back(error)
+        else:
+            if not self._commit.is_safe(position):
+                self._position, self._covered = position, len(self._replies)
+                self._commit.after_sync(self._release)
+                return False
+        self._acknowledged.clear()
+        return True
+
+    def _release(self) -> None:
+        """Send what a sync has covered, without the client's task if that can be done."""
+        position, self._position = self._position, None
+        if position is None:
+            return  # its own task was quicker
+        if not self._commit.is_safe(position):
+            self._transport.wake()
+            return
+        covered, self._covered = self._covered, 0
+        later = self._replies[covered:]
+        acknowledged = [place - covered for place in self._acknowledged if place >= covered]
+        del self._replies[covered:]
+        self._acknowledged.clear()
+        try:
+            done = self.flush_now()
+        except trio.BrokenResourceError:
+            done = False  # its own task will see that too
+        self._replies += later
+        self._acknowledged += acknowledged
+        if not (done and self.flush_now()):
+            self._transport.wake()
+
+    def close(self) -> None:
+        """Send nothing more."""
+        self._position = None
 
     async def send(self, data: bytes | memoryview) -> None:
         """Send a piece of a long reply; `flush` has sent all before it."""

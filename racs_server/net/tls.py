@@ -111,6 +111,10 @@ class TlsTransport:
         if not self._more or answer_all():
             await self._lower.rest(answer_all)
 
+    def wake(self) -> None:
+        """Let `rest` return, if that is what is done."""
+        self._lower.wake()
+
     def receive_now(self, buffer: memoryview) -> int | None:
         """Put what has come into the buffer, return how many bytes; 0 at the end, None: nothing."""
         if self._ending:

@@ -26,6 +26,9 @@ class Transport(Protocol):
         It takes them with `receive_now`, and does not wait. What it raises is raised here.
         """
 
+    def wake(self) -> None:
+        """Let `rest` return, if that is what is done."""
+
     def receive_now(self, buffer: memoryview) -> int | None:
         """Put what has come into the buffer, return how many bytes; 0 at the end, None: nothing."""
 
@@ -73,6 +76,10 @@ class SocketTransport:
     async def rest(self, answer: Answer) -> None:
         """Have `answer` called each time that bytes have come, until it returns False."""
         await self._lookout.rest(self._fd, answer)
+
+    def wake(self) -> None:
+        """Let `rest` return, if that is what is done."""
+        self._lookout.wake(self._fd)
 
     def receive_now(self, buffer: memoryview) -> int | None:
         """Put what has come into the buffer, return how many bytes; 0 at the end, None: nothing."""

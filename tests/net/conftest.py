@@ -23,6 +23,7 @@ class MemoryTransport:
         self._incoming = bytearray()
         self._ended = self._gone = False
         self._arrived = trio.Event()
+        self._woken = False
         self._room = window
         self._read = trio.Event()
         self.sent = bytearray()
@@ -39,12 +40,17 @@ class MemoryTransport:
         self._read.set()
 
     async def rest(self, answer: Answer) -> None:
+        self._woken = False
         await self._wait_for_bytes()
-        while answer():
+        while not self._woken and answer():
             await self._wait_for_bytes()
 
+    def wake(self) -> None:
+        self._woken = True
+        self._arrived.set()
+
     async def _wait_for_bytes(self) -> None:
-        while not self._incoming and not self._ended:
+        while not self._incoming and not self._ended and not self._woken:
             self._arrived = trio.Event()
             await self._arrived.wait()
         await trio.lowlevel.checkpoint()
@@ -58,6 +64,7 @@ class MemoryTransport:
         return count
 
     async def receive_into(self, buffer: memoryview) -> int:
+        self._woken = False
         while True:
             await self._wait_for_bytes()
             if (count := self.receive_now(buffer)) is not None:

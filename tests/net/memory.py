@@ -26,12 +26,17 @@ class MemoryTransport:
     def __init__(self, stream: trio.testing.MemoryReceiveStream, out: "Client") -> None:
         self._incoming = stream
         self._out = out
+        self._resting = trio.CancelScope()
         self._come: bytes | bytearray | None = None
 
     async def rest(self, answer: Answer) -> None:
-        self._come = await self._incoming.receive_some(1 << 20)
-        while answer():
+        with trio.CancelScope() as self._resting:
             self._come = await self._incoming.receive_some(1 << 20)
+            while answer():
+                self._come = await self._incoming.receive_some(1 << 20)
+
+    def wake(self) -> None:
+        self._resting.cancel()
 
     def receive_now(self, buffer: memoryview) -> int | None:
         data, self._come = self._come, None
