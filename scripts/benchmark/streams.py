@@ -21,7 +21,7 @@ _IMPORTS = "import anyio, click, crc32c, lark, mmh3, msgspec, numpy, sqlite3, tr
 _SENDER = b"benchmark sender"
 
 
-def _pipelined(port: int, messages: Iterable[bytes]) -> int:
+def pipelined(port: int, messages: Iterable[bytes]) -> int:
     """Send many requests, many at once; return how many there were. All replies have to be null."""
     group: list[bytes] = []
     total = 0
@@ -54,7 +54,7 @@ def _fill(bench: Bench, number: int) -> Program:
     server = bench.server()
     have = bench.notes.get("streams", 0)
     names = (f"CREATE 'stream {i}' 44100 2 16" for i in range(have, number))
-    bench.notes["streams"] = max(have, have + _pipelined(server.port, map(encode_command, names)))
+    bench.notes["streams"] = max(have, have + pipelined(server.port, map(encode_command, names)))
     return server
 
 
@@ -114,7 +114,7 @@ def _start_time(number: int) -> Measure:
             bench.folders[key] = bench.folder()
             with bench.start(bench.folders[key]) as server:
                 names = (f"CREATE 'stream {i}' 44100 2 16" for i in range(number))
-                _pipelined(server.port, map(encode_command, names))
+                pipelined(server.port, map(encode_command, names))
         with bench.start(bench.folders[key]) as server:
             return server.start_time
 
@@ -143,8 +143,8 @@ def _send_gigabytes(port: int, size: int) -> None:
     block = os.urandom(64_000)
     message = encode_single(encode_frame(stream_hash("dirty"), _SENDER, block))
     commands = ["CREATE 'dirty' 44100 2 16", "OPEN 'dirty'"]
-    _pipelined(port, map(encode_command, commands))
-    _pipelined(port, (message for _ in range(size // len(block))))
+    pipelined(port, map(encode_command, commands))
+    pipelined(port, (message for _ in range(size // len(block))))
 
 
 def _read_all(bench: Bench) -> float:
@@ -174,7 +174,7 @@ def _recover_many(number: int) -> Measure:
                 yield encode_command(f"CREATE '{name}' 44100 2 16 |> OPEN '{name}'")
                 yield encode_single(encode_frame(stream_hash(name), _SENDER, block))
 
-        _pipelined(server.port, requests())
+        pipelined(server.port, requests())
         server.end(signal.SIGKILL)
         with bench.start(folder) as server:
             return server.start_time
