@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from racs.address import find_address
-from racs.client import NO_DATA, Client, Missing
+from racs.base import NO_DATA, Client, Missing
 from racs.connection import Connection
 from racs.extract import DEFAULT_BLOCK, Range, begin, checked_range
 from racs.live import (
