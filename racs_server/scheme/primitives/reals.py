@@ -132,15 +132,19 @@ def _float_power(base: float, exponent: float) -> Value:
     except ValueError:
         if base == 0:
             return math.inf
+        return _power_off_the_line(base, exponent)
+
+
+def _power_off_the_line(base: complex, exponent: complex) -> Value:
+    try:
         return from_complex(complex(base) ** exponent)
+    except (OverflowError, ZeroDivisionError):
+        return Complex(math.nan, math.nan)
 
 
 def _complex_power(meter: Meter, base: Value, exponent: Value) -> Value:
     if exponent.__class__ is not int:
-        try:
-            return from_complex(to_complex(base) ** to_complex(exponent))
-        except (OverflowError, ZeroDivisionError):
-            return Complex(math.nan, math.nan)
+        return _power_off_the_line(to_complex(base), to_complex(exponent))
     if exponent < 0:
         return divide(meter, 1, _complex_power(meter, base, -exponent))
     power: Value = 1
