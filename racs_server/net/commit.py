@@ -38,6 +38,7 @@ class GroupCommit:
         self._unwanted = threading.Lock()
         """Held by the thread that syncs; whoever wants a sync takes it away."""
         self._unwanted.acquire()
+        self._relief = trio.Lock()
         self._ended = False
         self._failure: StorageError | None = None
 
@@ -53,16 +54,27 @@ class GroupCommit:
             It may not: the disk failed.
         """
         position = self.flush()
-        if not self.is_safe(position):
+        if self._upkeep.overcrowded:
+            await self._relieve()
+        if not self._is_synced(position):
             synced = trio.Event()
             self.after_sync(synced.set)
             await synced.wait()
-            if not self.is_safe(position):
+            if not self._is_synced(position):
                 assert self._failure is not None
                 raise self._failure
 
+    async def _relieve(self) -> None:
+        """Wait for a sync of all that is dirty: the next ones to come would open too many files."""
+        async with self._relief:
+            if self._upkeep.overcrowded:
+                await trio.to_thread.run_sync(self._upkeep.sync)
+
     def is_safe(self, position: int) -> bool:
-        """Return whether what was appended up to there may be acknowledged."""
+        """Return whether what was appended up to there may be acknowledged without `commit`."""
+        return self._is_synced(position) and not self._upkeep.overcrowded
+
+    def _is_synced(self, position: int) -> bool:
         return not self._always or self._upkeep.synced >= position
 
     def after_sync(self, tell: Callable[[], object]) -> None:

@@ -8,7 +8,7 @@ crash. Only `fs` touches files. Plain synchronous code: no event loop is needed 
 from racs_server.storage.attachments import MAX_ATTACHMENT
 from racs_server.storage.core import Durability, StoreOptions
 from racs_server.storage.fs import Disk, File, FileSystem
-from racs_server.storage.recovery import RecoveryReport
+from racs_server.storage.report import RecoveryReport
 from racs_server.storage.store import Store
 
 __all__ = [

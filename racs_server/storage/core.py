@@ -27,7 +27,8 @@ from racs_server.storage.expiry import Mortals
 from racs_server.storage.fs import FileSystem
 from racs_server.storage.handles import Handles
 from racs_server.storage.log import CommitLog
-from racs_server.storage.recovery import RecoveryReport, recover
+from racs_server.storage.recovery import recover
+from racs_server.storage.report import RecoveryReport
 from racs_server.storage.settle import Settler
 from racs_server.storage.stream import INDEX, Stream
 from racs_server.storage.upkeep import Upkeep, disk_error

@@ -1,8 +1,9 @@
 """A bounded cache of open segment files: ten thousand streams do not need ten thousand files open.
 
 A file that somebody uses stays open, and so does one of which something waits for a sync, for
-closing it could hide the sync's failure. With twice as many files open as there should be, such
-ones are synced on the spot and closed: whoever brings more is slowed down to what the disk can do.
+closing it could hide the sync's failure. Nothing is synced here, where locks are held: with twice
+as many files open as there should be, whoever brings more waits for a sync before it goes on (see
+`Upkeep.overcrowded`), and is slowed down to what the disk can do.
 """
 
 import logging
@@ -42,6 +43,11 @@ class Handles:
         """Whether more files are open than there should be: a sync would let some be closed."""
         return len(self._open) > self._limit
 
+    @property
+    def overcrowded(self) -> bool:
+        """Whether so many more are open that nobody should bring others before a sync."""
+        return len(self._open) > 2 * self._limit
+
     def acquire(self, segment: Segment, *, create: bool = False) -> None:
         """Open the segment's file if it is not open, and keep it so until `release`."""
         with self._lock:
@@ -50,8 +56,7 @@ class Handles:
             self._open[segment] = None
             self._open.move_to_end(segment)
             segment.users += 1
-            if len(self._open) > self._limit:
-                self._evict()
+            self._evict()
 
     def release(self, segment: Segment) -> None:
         """Allow the file to be closed when room is needed."""
@@ -101,6 +106,11 @@ class Handles:
             if not segment.users:
                 self._close(segment)
 
+    def evict(self) -> None:
+        """Close what may be closed of the files that are too many."""
+        with self._lock:
+            self._evict()
+
     def close(self) -> None:
         """Close all files."""
         with self._lock:
@@ -109,20 +119,11 @@ class Handles:
             self._open.clear()
 
     def _evict(self) -> None:
-        """Close what may be closed; where far too many files wait for their sync, sync some."""
         surplus = len(self._open) - self._limit
+        if surplus <= 0:
+            return
         idle = (segment for segment in self._open if not (segment.users or segment.dirty))
         for segment in list(islice(idle, surplus)):
-            del self._open[segment]
-            self._close(segment)
-        surplus = len(self._open) - 2 * self._limit
-        unused = (segment for segment in self._open if not segment.users)
-        for segment in list(islice(unused, max(surplus, 0))):
-            try:
-                if segment.file is not None:
-                    segment.file.sync()
-            except OSError as error:
-                segment.sync_error = error
             del self._open[segment]
             self._close(segment)
 

@@ -19,7 +19,7 @@ from racs_server.errors import StorageError, StreamError
 from racs_server.storage import records
 from racs_server.storage.core import Core
 from racs_server.storage.expiry import check_expiry, is_due, seconds_left
-from racs_server.storage.recovery import move_to_lost
+from racs_server.storage.folders import move_to_lost
 from racs_server.storage.stream import TRASH, Stream, check_format, check_id, folder_name
 from racs_server.storage.upkeep import disk_error
 from racs_server.values import AudioFormat, Kind

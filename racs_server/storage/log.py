@@ -297,13 +297,14 @@ class LogReader:
         self._forget()
 
     def sync(self) -> None:
-        """Put on the medium what was found; `OSError` if the disk fails."""
+        """Put on the medium what was found, names and all; `OSError` if the disk fails."""
         for name in self.files:
             file = self._fs.open(name)
             try:
                 file.sync()
             finally:
                 file.close()
+        self._fs.sync_folder(FOLDER)
 
     def __iter__(self) -> Iterator[Record]:
         """Yield every record up to the end or the first tear; `StorageError` if the disk fails."""

@@ -86,6 +86,7 @@ def read_ranges(
                     sums = handles.salvage_checksums(segment)
                     start = (position - segment.first) * frame
                     stop = min((end - segment.first) * frame, segment.covered, sums.covered)
+                    stop -= stop % frame
                     if stop <= start:
                         raise damage_error(
                             stream, segment, position, segment.stop, "a segment is missing"

@@ -62,7 +62,6 @@ class Segment:
         "is_new",
         "name",
         "suspect",
-        "sync_error",
         "unsettled",
         "users",
     )
@@ -81,8 +80,6 @@ class Segment:
         """A sync has failed: what the medium holds is not known."""
         self.unsettled = False
         """The checksum file does not cover all that is valid."""
-        self.sync_error: OSError | None = None
-        """The failure of a sync that nobody has been told of."""
         self.is_new = False
         """The folder entry has not been synced."""
         self.allocated = covered

@@ -3,12 +3,20 @@
 *Syncing* a stream makes its PCM safe: header, segment, folder entry. *Settling* it makes the log's
 records of it needless as well: checksum files and ``stream.json`` are brought up to date.
 
+Many streams are brought to the medium in step: each is a `Work`, which says what it wants synced
+before it goes on, and what they all want is synced at once. A disk is several times as fast with
+that: writing has begun for all files when the first is waited for, and one commit of the file
+system's journal serves them all.
+
 Invariants
 ----------
 - What a ``.crc`` file or a ``stream.json`` says is durable before it says so: segments first, then
-  checksums, then ``stream.json``, then the folder; the log is dropped after all of them.
+  checksums, then ``stream.json``, then the folder; the log is dropped after all of them. Going in
+  step changes nothing of that: each stream keeps its own order, no stream's files rely on those of
+  another, and a sync that fails is told to those who wanted it.
 - A stream's `io` lock is held around the work on its files, the store's lock only for a look at its
-  state: appending goes on meanwhile.
+  state: appending goes on meanwhile. Who holds several `io` locks took them in the order of the
+  streams' serials.
 - After a failed sync the kernel may have thrown the data away and call the next sync a success.
   So the stream is poisoned: nothing more is acknowledged on it until it is opened anew, and then
   its audio goes into a new segment; and the next sync writes the segment's PCM once more.
@@ -17,19 +25,29 @@ Invariants
 import errno
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 
 from racs_server.errors import StorageError, SyncFailedError
 from racs_server.riff import SEGMENT_HEADER
 from racs_server.storage.checksums import BLOCK
-from racs_server.storage.fs import FileSystem
+from racs_server.storage.fs import File, FileSystem
 from racs_server.storage.handles import Handles
 from racs_server.storage.segment import DamagedBlock, Segment
 from racs_server.storage.stream import FOLDER, Stream
 
 logger = logging.getLogger(__name__)
+
+_IN_STEP = 256
+"""How many streams go in step: that many `io` locks are held, and a CLOSE may have to wait."""
+
+Work = Generator[Sequence[File | str]]
+"""Yields the files, and the names of the folders, that it wants synced before it goes on.
+
+`OSError` is raised where it waits if one of them fails.
+"""
 
 
 class Settler:
@@ -42,7 +60,7 @@ class Settler:
     lock
         The store's lock.
     threads
-        How many streams are synced at once; 0 syncs them one after another in the caller's thread.
+        How many files are synced at once; 0 syncs them one after another in the caller's thread.
 
     Attributes
     ----------
@@ -61,23 +79,6 @@ class Settler:
         self.grown: set[Stream] = set()
         self._pool = ThreadPoolExecutor(threads, "racs-sync") if threads else None
 
-    def for_each(
-        self, streams: Iterable[Stream], action: Callable[[Stream], None]
-    ) -> dict[Stream, StorageError]:
-        """Carry out `sync` or `settle` on many streams; return those it failed for, and why."""
-
-        def attempt(stream: Stream) -> StorageError | None:
-            try:
-                action(stream)
-            except StorageError as error:
-                return error
-            return None
-
-        streams = sorted(streams, key=lambda stream: stream.serial)
-        run = map if self._pool is None or len(streams) < 2 else self._pool.map
-        outcomes = zip(streams, run(attempt, streams), strict=True)
-        return {stream: error for stream, error in outcomes if error is not None}
-
     def sync(self, stream: Stream) -> None:
         """Make durable the PCM that has been written so far.
 
@@ -86,9 +87,12 @@ class Settler:
         SyncFailedError
             The disk failed; the stream is poisoned.
         """
-        with stream.io:
-            if not stream.deleted:
-                self._sync(stream)
+        for error in self.sync_all([stream]).values():
+            raise error
+
+    def sync_all(self, streams: Iterable[Stream]) -> dict[Stream, StorageError]:
+        """Do the same for many streams in step; return those it failed for, and why."""
+        return self._in_groups(streams, self._syncing)
 
     def settle(self, stream: Stream, *, cut: bool = False) -> None:
         """Make durable the PCM written so far, and all that describes it.
@@ -107,6 +111,81 @@ class Settler:
         StorageError
             What describes the stream cannot be read or written.
         """
+        for error in self._in_groups([stream], partial(self._settling, cut=cut)).values():
+            raise error
+
+    def settle_all(self, streams: Iterable[Stream]) -> dict[Stream, StorageError]:
+        """Do the same for many streams in step; return those it failed for, and why."""
+        return self._in_groups(streams, self._settling)
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    # ------------------------------------------------------------------ many in step
+
+    def _in_groups(
+        self, streams: Iterable[Stream], work: Callable[[Stream], Work]
+    ) -> dict[Stream, StorageError]:
+        ordered = sorted(streams, key=lambda stream: stream.serial)
+        failures = {}
+        for start in range(0, len(ordered), _IN_STEP):
+            group = ordered[start : start + _IN_STEP]
+            failures.update(self._in_step({stream: work(stream) for stream in group}))
+        return failures
+
+    def _in_step(self, works: dict[Stream, Work]) -> dict[Stream, StorageError]:
+        """Do works; return those that failed."""
+        failures: dict[Stream, StorageError] = {}
+        wanted: dict[Stream, Sequence[File | str]] = {}
+        errors: dict[File | str, OSError] = {}
+        try:
+            while works:
+                for stream, work in list(works.items()):
+                    failed = [errors[each] for each in wanted.get(stream, ()) if each in errors]
+                    try:
+                        wanted[stream] = work.throw(failed[0]) if failed else next(work)
+                    except StopIteration:
+                        del works[stream]
+                    except StorageError as error:
+                        del works[stream]
+                        failures[stream] = error
+                errors = self._sync_all(each for stream in works for each in wanted[stream])
+        finally:
+            for work in works.values():
+                work.close()
+        return failures
+
+    def _sync_all(self, wanted: Iterable[File | str]) -> dict[File | str, OSError]:
+        """Sync files and folders, each once; return those that failed."""
+        each_once = list(dict.fromkeys(wanted))
+        if len(each_once) > 1:
+            for each in each_once:
+                if not isinstance(each, str):
+                    each.begin_sync()
+        run = map if self._pool is None or len(each_once) < 2 else self._pool.map
+        outcomes = zip(each_once, run(self._attempt, each_once), strict=True)
+        return {each: error for each, error in outcomes if error is not None}
+
+    def _attempt(self, wanted: File | str) -> OSError | None:
+        try:
+            if isinstance(wanted, str):
+                self._fs.sync_folder(wanted)
+            else:
+                wanted.sync()
+        except OSError as error:
+            return error
+        return None
+
+    # ------------------------------------------------------------------ one stream
+
+    def _syncing(self, stream: Stream) -> Work:
+        with stream.io:
+            if not stream.deleted:
+                yield from self._sync(stream)
+
+    def _settling(self, stream: Stream, *, cut: bool = False) -> Work:
         with stream.io:
             with self._lock:
                 if stream.deleted:
@@ -119,8 +198,8 @@ class Settler:
                     for segment in stream.segments or ()
                     if segment.unsettled and segment.checksums is not None
                 ]
-            self._sync(stream)
-            self._describe(
+            yield from self._sync(stream)
+            yield from self._describe(
                 stream, manifest, [(segment.crc_name, dump) for segment, _, dump in sums]
             )
             with self._lock:
@@ -132,12 +211,7 @@ class Settler:
                     segment.unsettled = segment.covered != covered
             self._cut(stream, last=cut)
 
-    def close(self) -> None:
-        """End the threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
-
-    def _sync(self, stream: Stream) -> None:
+    def _sync(self, stream: Stream) -> Work:
         dirty: list[tuple[Segment, int, list[int]]] = []
         lost: list[str] = []
         try:
@@ -150,10 +224,12 @@ class Settler:
                     for segment, _, _ in dirty:
                         segment.dirty = False
                 for segment, covered, checks in dirty:
-                    lost += self._sync_segment(stream, segment, covered, checks)
+                    lost += self._write_header(stream, segment, covered, checks)
+                yield [segment.file for segment, _, _ in dirty if segment.file is not None]
+                for segment, _, _ in dirty:
+                    segment.suspect = False
                 if any(segment.is_new for segment, _, _ in dirty):
-                    self._fs.sync_folder(stream.folder)
-                    self._sync_parents(stream)
+                    yield from self._name(stream)
                     for segment, _, _ in dirty:
                         segment.is_new = False
         except OSError as error:
@@ -172,22 +248,13 @@ class Settler:
             return []
         return segment.checksums.snapshot(0, -(-segment.covered // BLOCK))
 
-    def _sync_segment(
+    def _write_header(
         self, stream: Stream, segment: Segment, covered: int, checks: list[int]
     ) -> list[str]:
-        """Sync one segment; return what of it is lost since an earlier sync has failed."""
-        assert segment.file is not None
-        lost: list[str] = []
-        if segment.sync_error is not None:
-            error, segment.sync_error = segment.sync_error, None
-            segment.suspect = True
-            raise error
-        if segment.suspect:
-            lost = _write_again(segment, covered, checks)
+        """Write what a sync of a segment needs; return what is lost since one has failed."""
+        lost = _write_again(segment, covered, checks) if segment.suspect else []
         segment.suspect = True
         segment.write_header(covered, stream_id=stream.id, serial=stream.serial, ref=stream.ref)
-        segment.file.sync()
-        segment.suspect = False
         return lost
 
     def _load_sessions(self, stream: Stream) -> None:
@@ -198,17 +265,15 @@ class Settler:
                 f"{stream.manifest_name} of stream {stream.id!r} cannot be read: {error}"
             ) from error
 
-    def _describe(self, stream: Stream, manifest: bytes, sums: list[tuple[str, bytes]]) -> None:
+    def _describe(self, stream: Stream, manifest: bytes, sums: list[tuple[str, bytes]]) -> Work:
         try:
             stream.make_folder(self._fs)
-            for name, contents in sums:
-                self._fs.replace(name, contents)
             if sums:
+                yield from self._replace(sums)
                 # Or a power cut could keep the new stream.json and lose what it relies on.
-                self._fs.sync_folder(stream.folder)
-            self._fs.replace(stream.manifest_name, manifest)
-            self._fs.sync_folder(stream.folder)
-            self._sync_parents(stream)
+                yield [stream.folder]
+            yield from self._replace([(stream.manifest_name, manifest)])
+            yield from self._name(stream)
         except OSError as error:
             raise StorageError(
                 f"the disk could not take what describes stream {stream.id!r}: {error.strerror}."
@@ -216,17 +281,30 @@ class Settler:
             ) from error
         stream.is_new = False
 
-    def _sync_parents(self, stream: Stream) -> None:
-        """Make the entry of a new stream's folder durable, and those that lead to it, once each."""
+    def _replace(self, files: Sequence[tuple[str, bytes]]) -> Work:
+        """Put new files in the place of old ones, as `FileSystem.replace` does."""
+        with ExitStack() as opened:
+            written = []
+            for name, contents in files:
+                file = self._fs.open(f"{name}.new", create=True)
+                opened.callback(file.close)
+                file.truncate(0)
+                file.write([contents], 0)
+                written.append(file)
+            yield written
+        for name, _ in files:
+            self._fs.rename(f"{name}.new", name)
+
+    def _name(self, stream: Stream) -> Work:
+        """Make durable the names in a stream's folder, and once those that lead to a new one."""
         parent = stream.folder.rpartition("/")[0]
-        if not stream.is_new or stream.is_rooted:
-            return
-        self._fs.sync_folder(parent)
-        if parent not in self._rooted:
-            self._fs.sync_folder(FOLDER)
-            self._fs.sync_folder("")
+        leading: list[str] = []
+        if stream.is_new and not stream.is_rooted:
+            leading = [parent] if parent in self._rooted else [parent, FOLDER, ""]
+        yield [stream.folder, *leading]
+        if leading:
             self._rooted.add(parent)
-        stream.is_rooted = True
+            stream.is_rooted = True
 
     def _cut(self, stream: Stream, *, last: bool) -> None:
         """Give back what was allocated ahead in sealed segments, and in the last one if asked."""

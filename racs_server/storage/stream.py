@@ -394,11 +394,26 @@ def read_manifest(fs: FileSystem, folder: str) -> Stream:
     return stream
 
 
-def stream_folders(fs: FileSystem) -> Iterable[str]:
-    """Return the folders of all streams; what else somebody has put beside them is left alone."""
+def stream_folders(fs: FileSystem, unreadable: dict[str, OSError] | None = None) -> Iterable[str]:
+    """Return the folders of all streams; what else somebody has put beside them is left alone.
+
+    Parameters
+    ----------
+    fs
+        The data folder.
+    unreadable
+        Gets those folders of folders that cannot be listed, and why; without it that is raised.
+    """
     for part in fs.list(FOLDER):
         if re.fullmatch("[0-9a-f]{2}", part):
-            for name in fs.list(f"{FOLDER}/{part}"):
+            try:
+                names = fs.list(f"{FOLDER}/{part}")
+            except OSError as error:
+                if unreadable is None:
+                    raise
+                unreadable[f"{FOLDER}/{part}"] = error
+                continue
+            for name in names:
                 if re.fullmatch(f".+-{part}[0-9a-f]{{14}}", name):
                     yield f"{FOLDER}/{part}/{name}"
 

@@ -109,6 +109,11 @@ class Upkeep:
         return self._log.old_files > 0 or self._handles.crowded
 
     @property
+    def overcrowded(self) -> bool:
+        """Whether so many files wait for a `sync` that whoever brings more has to wait for one."""
+        return self._handles.overcrowded
+
+    @property
     def untidy(self) -> bool:
         """Whether a checkpoint would have something to do."""
         return bool(self._touched or self._deleted)
@@ -161,7 +166,8 @@ class Upkeep:
         with self._lock:
             dirty, self._dirty = self._dirty, set()
             self.flush()
-        self._report(self._settler.for_each(dirty, self._settler.sync))
+        self._report(self._settler.sync_all(dirty))
+        self._handles.evict()
         self.sync_log()
 
     def sync_sealed(self) -> None:
@@ -172,7 +178,7 @@ class Upkeep:
         """
         with self._lock:
             sealed = [stream for stream in self._dirty if stream.has_sealed]
-        self._report(self._settler.for_each(sealed, self._settler.sync))
+        self._report(self._settler.sync_all(sealed))
 
     def checkpoint(self) -> None:
         """Settle everything, and drop the full log files; blocks, while appending goes on.
@@ -189,7 +195,7 @@ class Upkeep:
                 touched, self._touched = self._touched, set()
                 deleted, self._deleted = self._deleted, []
             self.sync_log_if_possible()
-            failed = self._settler.for_each(touched, self._settler.settle)
+            failed = self._settler.settle_all(touched)
             settled = [stream for stream in touched if stream not in failed and not stream.deleted]
             try:
                 if deleted:

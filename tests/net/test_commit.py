@@ -83,6 +83,17 @@ async def test_a_sync_that_fails_is_told_to_all_who_wait_and_to_all_who_come() -
                 await commit.commit()
 
 
+async def test_whoever_opens_too_many_files_waits_for_a_sync() -> None:
+    disk = SimulatedDisk()
+    store = start(disk, open_files=4)
+    commit = GroupCommit(store)
+    for number in range(50):
+        make_open(store, f"{number}")
+        store.append([frame(f"{number}", noise(20))])
+        await commit.commit()
+        assert disk.open_files <= 4 * 2 + 2
+
+
 async def test_who_has_nothing_to_wait_for_does_not_wait() -> None:
     disk = SimulatedDisk()
     async with committing(disk) as (store, commit):

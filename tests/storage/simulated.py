@@ -112,6 +112,9 @@ class OpenFile:
         if size > self.size():
             self._node.resize(size)
 
+    def begin_sync(self) -> None:
+        pass
+
     def sync(self) -> None:
         try:
             self._disk.step("sync", self._name)

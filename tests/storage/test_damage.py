@@ -6,6 +6,7 @@ from racs_server.errors import DamageError, StorageError, StreamError
 from racs_server.storage.catalog import NAME as CATALOG
 from racs_server.storage.checksums import BLOCK
 from racs_server.storage.stream import folder_name
+from racs_server.values import AudioFormat
 from tests.storage.helpers import (
     BOB,
     MONO,
@@ -179,6 +180,18 @@ def test_a_checksum_file_of_another_length_makes_its_segment_unreadable_but_no_o
     with pytest.raises(DamageError, match="not as many checksums as it says"):
         read(store, "a", 600, 700)
     assert read(store, "a", 0, 500) + read(store, "a", 1000) == pcm[:1000] + pcm[2000:]
+
+
+def test_checksums_that_end_within_a_sample_frame_are_an_error_from_that_frame_on() -> None:
+    disk = SimulatedDisk()
+    store = start(disk)
+    store.create("a", AudioFormat(8000, 1, 24))
+    archived(store, "a", noise(300))
+    store.close()
+    disk.flip(file_of("a", f"{0:020d}.crc"), 8, 2)  # covers 296 bytes
+    store = start(disk)
+    with pytest.raises(DamageError, match="sample frames 98 to 100"):
+        read(store, "a", 98)
 
 
 def test_without_its_checksum_file_a_segment_is_unreadable_and_new_audio_goes_beside_it() -> None:

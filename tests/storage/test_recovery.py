@@ -7,7 +7,7 @@ import pytest
 from racs_server.errors import DamageError, StorageError
 from racs_server.storage import Durability
 from racs_server.storage.checksums import BLOCK
-from racs_server.storage.stream import folder_name
+from racs_server.storage.stream import folder_name, read_manifest
 from tests.storage.helpers import (
     STEREO,
     archived,
@@ -247,3 +247,77 @@ def test_a_stream_json_that_cannot_be_understood_is_put_aside() -> None:
     store = start(disk)
     assert read(store, "a") == noise(100) + noise(100, 1)
     assert disk.read(f"{name}.damaged") == rotten
+
+
+@pytest.mark.parametrize("settled", [100, 0])
+@pytest.mark.parametrize("keep", ["none", "some", "any"])
+def test_a_power_cut_in_the_recovery_after_a_kill_leaves_the_log_that_explains_it(
+    keep: str, settled: int
+) -> None:
+    halts = 0
+    while True:
+        disk = SimulatedDisk()
+        store = start(disk)
+        make_open(store, "a")
+        if settled:
+            send(store, "a", noise(200, 0))
+            store.upkeep.checkpoint()
+        send(store, "a", noise(200, 1))
+        disk.kill()
+        disk.halt_in = halts
+        try:
+            start(disk)
+        except Halted:
+            disk.crash(halts, keep)
+        else:
+            break
+        halts += 1
+        store = start(disk)
+        if not settled and not store.ids():
+            assert files(disk, "stream.json") == []
+            continue
+        assert store.info("a").frames in (settled, settled + 100)
+        assert store.info("a").frames == read_manifest(disk, folder_name("a")).frames
+    assert halts > 20
+
+
+def test_a_folder_that_cannot_be_listed_is_told_of_and_hides_nothing() -> None:
+    disk = SimulatedDisk()
+    store = start(disk)
+    for stream_id in ("a", "b"):
+        store.create(stream_id, STEREO)
+        archived(store, stream_id, noise(400))
+    store.upkeep.checkpoint()
+    disk.kill()
+    parent = folder_name("a").rpartition("/")[0]
+    disk.faults.append(Fault("list", parent, times=3))
+    store = start(disk)
+    assert sorted(store.ids()) == ["a", "b"]
+    [note] = [note for note in store.report.notes if parent in note]
+    assert "cannot be listed (Input/output error)" in note
+    disk.faults.clear()
+    assert read(store, "a") == read(store, "b") == noise(400)
+
+
+def test_a_new_catalogue_is_not_made_without_a_folder_that_cannot_be_listed() -> None:
+    disk = SimulatedDisk()
+    store = start(disk)
+    store.create("a", STEREO)
+    store.close()
+    disk.flip("catalog.sqlite", 3)
+    disk.faults.append(Fault("list", folder_name("a").rpartition("/")[0]))
+    with pytest.raises(StorageError, match="Input/output error"):
+        start(disk)
+    assert start(disk).ids() == ["a"]
+
+
+def test_a_stream_whose_folder_cannot_be_listed_and_that_the_log_has_audio_for_is_named() -> None:
+    disk = SimulatedDisk()
+    store = start(disk)
+    make_open(store, "a")
+    send(store, "a", noise(100))
+    disk.kill()
+    disk.faults.append(Fault("list", folder_name("a")))
+    with pytest.raises(StorageError, match=r"of stream 'a' cannot be listed .* without it"):
+        start(disk)
+    assert read(start(disk), "a") == noise(100)
