@@ -56,8 +56,8 @@ class Lookout:
         answer
             Must not wait. What it raises is raised here.
         """
-        self._resting[descriptor] = answer, trio.lowlevel.current_task()
         self._epoll.register(descriptor, select.EPOLLIN)
+        self._resting[descriptor] = answer, trio.lowlevel.current_task()
 
         def leave(_: object) -> trio.lowlevel.Abort:
             self._forget(descriptor)
