@@ -1,7 +1,9 @@
 """The commands that take audio out and process it, as texts: results, errors, HELP, memory."""
 
 import io
+import itertools
 import os
+import threading
 import tracemalloc
 from collections.abc import Iterator
 from fractions import Fraction
@@ -330,6 +332,23 @@ def test_encoding_in_bounded_memory(mime_type: str, tmp_path: Path) -> None:
         encoding.close()
     assert size == encoding.size
     assert most < 16 << 20
+
+
+def test_audio_that_cannot_be_read_ahead_is_told_of_and_no_thread_stays(tmp_path: Path) -> None:
+    class Damaged(Endless):
+        def read(self, plan: StreamRange) -> Iterator[memoryview]:
+            yield from itertools.islice(super().read(plan), 4)
+            raise RacsError("damaged")
+
+    plan = StreamRange("long", 1, 0, RATE * 900, AudioFormat(RATE, 2, 16))
+    encoding = Encoding(Damaged(), EncodedPlan(plan, "audio/flac"), tmp_path)
+    encoding.advance()
+    encoding.advance()
+    with pytest.raises(RacsError, match="damaged"):
+        encoding.advance()
+    encoding.close()
+    assert not [each for each in threading.enumerate() if each.name.startswith("reader")]
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---------------------------------------------------------------------- STREAM from a pipe
