@@ -39,7 +39,7 @@ console = Console()
 def ping(port: int, report: Connection) -> None:
     """Measure round trips, in ms, until told to end; send them then."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    times = []
+    times: list[float] = []
     with connect(port) as client:
         report.send(times)  # from now on it measures
         while not report.poll(0.01):
