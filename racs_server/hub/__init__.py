@@ -5,7 +5,7 @@
 page calls, with ``bodies`` (what they bring) and ``answers`` (what they are told); ``hub`` is what
 they all use. Under it, without an event loop: ``desk`` (every change of state) with ``book`` (the
 database) and ``rows``, ``contract`` (values against parameters), ``presence`` (who is alive),
-``inputs``, ``archive`` and ``conversion`` (audio in and out), ``files``.
+``inputs``, ``outputs``, ``archive`` and ``conversion`` (audio in and out), ``files``.
 
 Needs what the extra ``hub`` installs.
 """

@@ -29,6 +29,7 @@ POST    runes/{token}/stop                                                    {s
 GET     runes/{token}/runs           ?limit=50&before=RUN                     [run], latest first
 GET     runs                         the same, of all runes                   [run], latest first
 GET     runs/{id}                                                             run
+GET     runs/{id}/logs                                                        text: all of them
 POST    runs/{id}/again                                                       201 run
 POST    runs/{id}/stop                                                        {stopped: 0 or 1}
 GET     changes?since=N                                                       {number}: held open
@@ -43,12 +44,13 @@ rune
     component default min max step options``, of which ``component`` is ``slider``, ``choice``,
     ``number``, ``switch``, ``text`` or ``file``.
 run
-    ``id token rune method state values bpm sample_rate inputs outputs message error logs created
-    started ended archived record``: ``state`` is ``pending``, ``processing``, ``completed``,
-    ``error`` or ``aborted``; ``outputs`` grow while it runs: ``number name type bytes sha256 url
-    stream attachment problem`` (``url`` gives the bytes as they came, while they are kept;
+    ``id token rune method state values bpm sample_rate inputs outputs message error logs
+    logs_size created started ended archived record``: ``state`` is ``pending``, ``processing``,
+    ``completed``, ``error`` or ``aborted``; ``outputs`` grow while it runs: ``number name type
+    bytes sha256 url stream attachment problem`` (``url`` gives the bytes as they came, while they are kept;
     ``stream`` names the audio in the archive); ``inputs`` are the same with ``parameter`` and
-    ``gain``; ``record`` names the stream that has the run's record and its other files.
+    ``gain``; ``logs`` is the end of all that was printed, which has ``logs_size`` characters;
+    ``record`` names the stream that has the run's record and its other files.
 
 In ``values`` a file is ``{"upload": id}``, ``{"stream": id, "start": frame, "stop": frame}`` (both
 frames can be left out) or null.
@@ -59,7 +61,7 @@ from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from racs.runs import record_id
@@ -75,6 +77,7 @@ from racs_server.hub.hub import Hub
 from racs_server.hub.rows import Key, Mapping, Master, Run, Rune, Target
 
 _MOST_RUNS = 200
+_MOST_LOGS = 20_000
 _COMPONENTS = {"runesnumberslider": "slider", "runesmultichoice": "choice"}
 _PLAIN = {"bool": "switch", "int": "number", "float": "number", "str": "text", FILE_PATH: "file"}
 _TARGETS: dict[str, tuple[Any, ...]] = {
@@ -121,6 +124,7 @@ class PageApi:
             ("GET", "runes/{token}/runs", self._runs),
             ("GET", "runs", self._all_runs),
             ("GET", "runs/{id}", self._run),
+            ("GET", "runs/{id}/logs", self._logs),
             ("POST", "runs/{id}/again", self._again),
             ("POST", "runs/{id}/stop", self._stop),
             ("GET", "changes", self._changes),
@@ -275,6 +279,10 @@ class PageApi:
     async def _run(self, request: Request, visitor: Visitor) -> Response:
         return JSONResponse(await self._told(await self._run_of(request, visitor), request))
 
+    async def _logs(self, request: Request, visitor: Visitor) -> Response:
+        run = await self._run_of(request, visitor)
+        return PlainTextResponse(run.all_logs)
+
     async def _changes(self, request: Request, visitor: Visitor) -> Response:
         since = request.query_params.get("since", "-1")
         number = int(since) if since.removeprefix("-").isdecimal() else -1
@@ -330,7 +338,8 @@ class PageApi:
             "outputs": outputs,
             "message": run.message,
             "error": run.error,
-            "logs": run.all_logs,
+            "logs": run.all_logs[-_MOST_LOGS:],
+            "logs_size": len(run.all_logs),
             "created": instant(run.created),
             "started": instant(run.started),
             "ended": instant(run.ended),

@@ -20,10 +20,10 @@ from typing import Any
 
 import msgspec
 
-from racs.runs import RunFile
 from racs_server.errors import RequestError
 from racs_server.hub.book import Book
 from racs_server.hub.contract import Contract
+from racs_server.hub.outputs import ids_of, outputs_of, shortened, text_of
 from racs_server.hub.rows import (
     ABORTED,
     COMPLETED,
@@ -45,7 +45,7 @@ PROBE_AGAIN = 30.0
 JUST_NOW = 2.0
 """Seconds after a run in which what its process printed in it may still come."""
 MOST_CONSOLE = 1 << 20
-"""Characters that are kept of what a process prints during a run."""
+"""Characters that are kept of what a process prints during a run, and of what its function does."""
 
 _SCOPE = "@"
 _SCOPE_LENGTH = 16
@@ -78,34 +78,6 @@ def next_offer(rune: Rune | None, active: Sequence[Run], now: float) -> Run | No
         return None
     patience = PROBE_AGAIN if holders else OFFER_AGAIN
     return waiting if now - waiting.offered >= patience else None
-
-
-def match_files(
-    files: Sequence[dict[str, Any]], mine: Sequence[Upload], strangers: Sequence[Upload] = ()
-) -> list[Upload | None]:
-    """Return the upload of each file of a reply, by name and order.
-
-    Those that are left are taken by order alone: the client's names lose what cannot be in an
-    address on their way here.
-
-    Parameters
-    ----------
-    files
-        The reply's.
-    mine
-        What certainly came out of this run.
-    strangers
-        What may have: by name only.
-    """
-    left = [*mine, *strangers]
-    found: list[Upload | None] = []
-    for file in files:
-        upload = next((each for each in left if each.name == file.get("name")), None)
-        found.append(upload)
-        if upload is not None:
-            left.remove(upload)
-    rest = [upload for upload in mine if upload in left]
-    return [upload or (rest.pop(0) if rest else None) for upload in found]
 
 
 def inside(token: str, master: str) -> str:
@@ -263,35 +235,30 @@ class Desk:
         run = self._of(token, run_id)
         files = [file for file in response.get("files") or () if isinstance(file, dict)]
         rune = self.rune(token)
-        mine = self.book.select(Upload, run=run_id)
-        matched = match_files(files, mine, self._strangers(rune, run))
-        outputs = [
-            _output(number, file, upload)
-            for number, (file, upload) in enumerate(zip(files, matched, strict=True), 1)
-        ]
-        # what was put but is not in the reply came out of the run all the same
-        rest = [upload for upload in mine if upload not in matched]
-        outputs += [_output(len(files) + n, {}, upload) for n, upload in enumerate(rest, 1)]
-        uploads = [*matched, *rest]
+        uploads = self.book.select(Upload, run=run_id)
+        made = outputs_of(files, uploads, self._strangers(rune, run))
         failed = response.get("status") == ERROR or bool(response.get("error"))
         state = ABORTED if run.state == ABORTED else ERROR if failed else COMPLETED
         now = self._clock()
         run = _replace(
             run,
             state=state,
-            outputs=tuple(outputs),
-            files=tuple(upload.id if upload else "" for upload in uploads),
-            message=_text(response.get("message")),
-            error=(_text(response.get("error")) or "it failed, and did not say why")
+            outputs=made.files,
+            files=ids_of(made.kept),
+            converted=ids_of(made.put),
+            message=text_of(response.get("message")),
+            error=(text_of(response.get("error")) or "it failed, and did not say why")
             if failed
             else None,
-            logs=_text(response.get("logs")) or "",
+            logs=shortened(text_of(response.get("logs")) or "", MOST_CONSOLE),
             started=run.started or now,
             ended=now,
             holds=False,
             archived=False,
         )
-        self.book.put(run, *(_replace(each, run=run_id) for each in uploads if each))
+        self.book.put(
+            run, *(_replace(each, run=run_id) for each in (*made.put, *made.kept) if each)
+        )
         return run
 
     def take_upload(self, upload: Upload) -> Upload:
@@ -359,22 +326,6 @@ class Desk:
         if run.token != token:
             raise NotFoundError(f"the connection {token!r} has no run {run_id!r}")
         return run
-
-
-def _output(number: int, file: dict[str, Any], upload: Upload | None) -> RunFile:
-    name = _text(file.get("name")) or (upload.name if upload else "") or "file"
-    return RunFile(
-        number=number,
-        name=name.rpartition("/")[2] or "file",
-        type=_text(file.get("type")) or "other",
-        bytes=upload.bytes if upload else 0,
-        sha256=upload.sha256 if upload else "",
-        problem="" if upload else "the rune did not upload it",
-    )
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else value if isinstance(value, str) else str(value)
 
 
 def new_id() -> str:

@@ -204,11 +204,18 @@ class Hub:
         return stop
 
     async def take_upload(
-        self, chunks: AsyncIterator[bytes], name: str, key: str, upload_id: str, *, output: bool
+        self,
+        chunks: AsyncIterator[bytes],
+        name: str,
+        key: str,
+        upload_id: str,
+        *,
+        output: bool,
+        original: bool = False,
     ) -> Upload:
-        """Take a file, as it comes."""
+        """Take a file, as it comes; see `Upload`."""
         size, digest = await self.files.take(upload_id, chunks)
-        upload = Upload(upload_id, key, "", name, size, digest, self._clock(), output)
+        upload = Upload(upload_id, key, "", name, size, digest, self._clock(), output, original)
         upload = await self.do(self.desk.take_upload, upload)
         self.changes.tell()
         return upload

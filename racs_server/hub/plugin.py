@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from racs_server.errors import AccessError, RequestError
-from racs_server.hub.answers import files_of, instant, mapping_answer, message_answer
+from racs_server.hub.answers import converted_files_of, instant, mapping_answer, message_answer
 from racs_server.hub.bodies import json_of, text_of
 from racs_server.hub.desk import NotFoundError, outside
 from racs_server.hub.door import Visitor, digest, visitor_of
@@ -132,7 +132,7 @@ class Plugin:
         run = await self._do(self._desk.run, request.path_params["id"])
         if run.token != rune.token:
             raise NotFoundError(f"there is no run {run.id!r} of this connection")
-        names = await self._do(files_of, self._hub, run, request.state.base)
+        names = await self._do(converted_files_of, self._hub, run, request.state.base)
         response = {
             "files": names,
             "error": run.error,

@@ -97,6 +97,8 @@ class Upload(msgspec.Struct, frozen=True):
         The run that it came out of; "" for an input, or while that is not known.
     output
         Whether a rune made it.
+    original
+        Whether it is a sound before the rune's client converted it: another upload is that after.
     """
 
     id: str
@@ -107,6 +109,7 @@ class Upload(msgspec.Struct, frozen=True):
     sha256: str
     created: float
     output: bool = False
+    original: bool = False
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -128,7 +131,10 @@ class Run(msgspec.Struct, frozen=True):
     offered
         When it was last sent to the rune.
     outputs
-        With their uploads' ids in `files`, in the same order; "" where none came.
+        With their uploads' ids in `files`, in the same order; "" where none came. A sound that was
+        converted is meant as it was before.
+    converted
+        The uploads' ids in the same order, as the rune's client has put them.
     archived
         Whether all there is to know of it is in the archive.
     """
@@ -144,6 +150,7 @@ class Run(msgspec.Struct, frozen=True):
     inputs: tuple[RunFile, ...] = ()
     outputs: tuple[RunFile, ...] = ()
     files: tuple[str, ...] = ()
+    converted: tuple[str, ...] = ()
     message: str | None = None
     error: str | None = None
     logs: str = ""

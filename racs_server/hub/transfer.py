@@ -3,9 +3,13 @@
 ===== ========================================= ==================================== =============
 PUT   what a signed URL stands for, /uploads/…  {"id", "name", "bytes"}              both
 GET   /api/hub/get_signed_url/?…&filename=…     {"signed_url": …}                    both
+PUT   /api/rune/original?name=…                 {"id", "name", "bytes"}              launcher
 GET   /files/{id}/{name}                        a file, as it was put                both
 GET   /files/{name}                             an input, for who has its secret     rune
 ===== ========================================= ==================================== =============
+
+The client converts sounds before it puts them. The launcher puts them as they are just before that,
+so that the archive has what the rune has made.
 """
 
 import mimetypes
@@ -48,6 +52,7 @@ class Transfer:
         return [
             *(Route(f"/api/hub/get_signed_url{end}", self._sign) for end in ("/", "")),
             Route("/uploads/{id}/{name:path}", self._take_upload, methods=["PUT"]),
+            Route("/api/rune/original", self._take_original, methods=["PUT"]),
             Route("/files/{id}/{name:path}", self._file, methods=["GET"]),
             Route("/files/{name}", self._input, methods=["GET"]),
         ]
@@ -73,6 +78,16 @@ class Transfer:
             raise AccessError("this address was not given out by this server")
         upload = await self._hub.take_upload(
             Chunks(self._hub, request), name, identity, upload_id, output=kind == "out"
+        )
+        return JSONResponse({"id": upload.id, "name": name, "bytes": upload.bytes})
+
+    async def _take_original(self, request: Request) -> Response:
+        visitor = visitor_of(request)
+        if not visitor.key:
+            raise AccessError("this is for who has a rune's key")
+        name = request.query_params.get("name", "").rpartition("/")[2] or "file"
+        upload = await self._hub.take_upload(
+            Chunks(self._hub, request), name, visitor.key, new_id(), output=True, original=True
         )
         return JSONResponse({"id": upload.id, "name": name, "bytes": upload.bytes})
 

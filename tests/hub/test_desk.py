@@ -7,7 +7,7 @@ import pytest
 
 from racs_server.hub.book import Book
 from racs_server.hub.contract import read_contract
-from racs_server.hub.desk import Desk, NotFoundError, match_files
+from racs_server.hub.desk import MOST_CONSOLE, Desk, NotFoundError
 from racs_server.hub.presence import BUSY, GONE, LOADING, READY, Signs, state_of
 from racs_server.hub.rows import Run, Upload
 
@@ -154,14 +154,6 @@ def test_a_run_of_another_connection_is_not_to_be_had(desk: Desk) -> None:
         desk.take_reply("other", "a", {})
 
 
-def test_files_are_matched_by_name_and_order() -> None:
-    puts = [upload("same.wav", 1), upload("a+b&c", 2), upload("same.wav", 3)]
-    names = [{"name": "same.wav"}, {"name": "same.wav"}, {"name": "a b&c#ü.wav"}, {"name": "no"}]
-    assert match_files(names, puts) == [puts[0], puts[2], puts[1], None]
-    assert match_files([{"name": "x"}], [], puts) == [None], "strangers by name only"
-    assert match_files([{"name": "a+b&c"}], [], puts) == [puts[1]]
-
-
 def test_what_a_process_prints_belongs_to_its_run(desk: Desk, clock: Clock) -> None:
     begin(desk, "a")
     assert desk.take_output(KEY, "hello ") == ""
@@ -196,3 +188,13 @@ def test_the_launcher_is_told_of_a_stopped_run(desk: Desk) -> None:
 )
 def test_who_is_alive(signs: Signs, loaded: bool, busy: bool, state: str) -> None:
     assert state_of(signs, loaded=loaded, busy=busy, now=100.0) == state
+
+
+def test_of_endless_logs_begin_and_end_are_kept(desk: Desk) -> None:
+    begin(desk, "a")
+    logs = "first" + "x" * (30 << 20) + "last"
+    desk.take_reply(TOKEN, "a", {"status": "completed", "logs": logs})
+    kept = desk.run("a").logs
+    assert (kept[:6], kept[-5:]) == ("firstx", "xlast")
+    assert "characters are left out" in kept
+    assert len(kept) < MOST_CONSOLE + 100

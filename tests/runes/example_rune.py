@@ -24,13 +24,15 @@ WAYS = ["cherries", "oranges", "grapes", "raise", "block", "much", "many", "equa
 async def arbitrary_method(a: int, b: RunesFilePath = None, c: str = "grapes"):
     results = runes.results()
     print("given", a, b, c, [type(each).__name__ for each in (a, b, c)])
+    if b:
+        shutil.copy(b, SCRATCH / "got.wav")
     if c == "raise":
         await results.add_file(b)
         raise ValueError("boom")
     if c == "block":
         time.sleep(4)
     if c == "much":
-        for _ in range(20_000):
+        for _ in range(200_000):
             print("much is printed", file=sys.stderr)
     if c == "many":
         for number in range(50):

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import pytest
 
 from tests.e2e.daemon import Daemon
 
@@ -20,6 +21,11 @@ RUNES_PYTHON = ROOT / ".venv-runes-0.9.4" / "bin" / "python"
 MASTER = "0715c132-1111-4111-8111-111111111111"
 EXAMPLE = Path(__file__).with_name("example_rune.py")
 PATIENCE = 120.0
+
+NEEDS_CLIENT = pytest.mark.skipif(
+    not (os.environ.get("RACS_TEST_RUNES") and RUNES_PYTHON.exists()),
+    reason="takes minutes, and runes-client: sh scripts/runes.sh, then set RACS_TEST_RUNES=1",
+)
 
 Json = dict[str, Any]
 

@@ -103,6 +103,7 @@ export const hub = {
   start: (rune, values) => post(page(`runes/${PART(rune)}/runs`), { values }),
   again: (run) => post(page(`runs/${PART(run)}/again`), {}),
   stop: (run) => post(page(`runs/${PART(run)}/stop`), {}),
+  logsUrl: (run) => page(`runs/${PART(run)}/logs`),
   upload,
 
   /** Wait until something has changed since change `since`, or a while; the number of the latest. */

@@ -1,5 +1,6 @@
 // One run: where it stands, what has come out of it, and what to do when it failed.
 
+import { hub } from "./api.js";
 import { announce, button, fill, h, icon, name } from "./dom.js";
 import { FileCard } from "./files.js";
 import { duration, moment } from "./units.js";
@@ -55,12 +56,14 @@ export class RunCard {
     this.message = h("p", { class: "message" });
     this.problem = h("div", { class: "failure", hidden: true });
     this.list = h("ul", { class: "files" });
-    this.logs = h("pre", { tabindex: "0" });
+    this.logs = h("pre", { tabindex: "0", "aria-label": "Logs" });
+    this.allLogs = h("p", { class: "hint" });
     this.logsPlace = h(
       "details",
       { class: "logs", hidden: true },
       h("summary", { text: "Logs" }),
       this.logs,
+      this.allLogs,
     );
     this.trouble = h("p", { class: "error", role: "alert" });
     this.stop = button("", () => this.#try(actions.stop), { class: "small" });
@@ -153,9 +156,13 @@ export class RunCard {
     );
   }
 
-  #showLogs({ logs }) {
+  #showLogs({ id, logs, logs_size: size }) {
     this.logsPlace.hidden = !logs;
-    if (logs && this.logs.textContent !== logs) this.logs.textContent = logs;
+    if (!logs || this.logs.textContent === logs) return;
+    this.logs.textContent = logs;
+    const cut = size > [...logs].length;
+    const link = h("a", { href: hub.logsUrl(id), target: "_blank", text: "All of them" });
+    fill(this.allLogs, cut ? ["This is their end. ", link] : null);
   }
 }
 
