@@ -15,7 +15,8 @@ POST    keys                         {name}                                   20
                                                                               created, base,
                                                                               command}
 GET     keys                                                                  [{hash, name,
-                                                                              created}]
+                                                                              created, runes}],
+                                                                              latest first
 DELETE  keys/{hash}                                                           204
 GET     runes                                                                 [rune]
 GET     runes/{token}                                                         rune
@@ -47,9 +48,9 @@ run
     ``id token rune method state values bpm sample_rate inputs outputs message error logs
     logs_size created started ended archived record``: ``state`` is ``pending``, ``processing``,
     ``completed``, ``error`` or ``aborted``; ``outputs`` grow while it runs: ``number name type
-    bytes sha256 url stream attachment problem`` (``url`` gives the bytes as they came, while they are kept;
-    ``stream`` names the audio in the archive); ``inputs`` are the same with ``parameter`` and
-    ``gain``; ``logs`` is the end of all that was printed, which has ``logs_size`` characters;
+    bytes sha256 url stream attachment problem`` (``url`` gives the bytes as they came, while they
+    are kept; ``stream`` names the audio in the archive); ``inputs`` are the same with ``parameter``
+    and ``gain``; ``logs`` is the end of all that was printed, which has ``logs_size`` characters;
     ``record`` names the stream that has the run's record and its other files.
 
 In ``values`` a file is ``{"upload": id}``, ``{"stream": id, "start": frame, "stop": frame}`` (both
@@ -170,6 +171,7 @@ class PageApi:
         secret = KEY_PREFIX + new_id()
         key = Key(digest(secret), visitor.master, name, self._hub.now())
         await self._do(self._book.put, key)
+        self._hub.changes.tell()
         scheme, _, rest = request.state.base.partition("://")
         base = f"{scheme}://{rest.partition('/')[0]}/r/{secret}/"
         command = f"racs rune run SCRIPT --hub {base}"
@@ -177,13 +179,19 @@ class PageApi:
 
     async def _keys(self, request: Request, visitor: Visitor) -> Response:
         keys = await self._do(self._book.select, Key, master=visitor.master)
-        return JSONResponse([_key(key) for key in keys])
+        names: dict[str, list[str]] = {}
+        for rune in await self._do(self._book.select, Rune):
+            if rune.contract is not None:
+                names.setdefault(rune.key, []).append(rune.contract.title)
+        shown = [{**_key(key), "runes": names.get(key.hash, [])} for key in reversed(keys)]
+        return JSONResponse(shown)
 
     async def _drop_key(self, request: Request, visitor: Visitor) -> Response:
         key = await self._do(self._book.get, Key, request.path_params["hash"])
         if key is None or key.master != visitor.master:
             raise NotFoundError("there is no such key")
         await self._do(self._book.remove, key)
+        self._hub.changes.tell()
         return Response(status_code=204)
 
     async def _runes(self, request: Request, visitor: Visitor) -> Response:

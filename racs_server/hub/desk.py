@@ -218,15 +218,24 @@ class Desk:
         return run
 
     def take_status(self, token: str, run_id: str, status: str) -> None:
-        """Take a rune's word that it processes a run, or that it does not."""
+        """Take a rune's word that it processes a run, or that it does not.
+
+        It may say both: one that was busy all the time that the hub was away refuses what it had
+        begun to take.
+        """
         run = self._of(token, run_id)
-        if run.state != PENDING:
+        if run.state in FINAL:
             return
-        holders = self.book.select(Run, token=token, holds=True)
+        held = self.book.select(Run, token=token, holds=True)
+        others = [each for each in held if each.id != run_id]
         if status == PROCESSING:
             run = _replace(run, state=PROCESSING, holds=True, started=self._clock())
-            self.book.put(run, *(self._given_up(each) for each in holders))
-        elif status == ERROR and not holders:
+            self.book.put(run, *(self._given_up(each) for each in others if not each.orphaned))
+        elif status == ERROR and others:
+            back = _replace(run, state=PENDING, holds=False, started=0.0, offered=self._clock())
+            theirs = self.book.select(Upload, run=run_id)  # what came of the others meanwhile
+            self.book.put(back, *(_replace(each, run="") for each in theirs))
+        elif status == ERROR:
             why = "the rune refused it, as it does when it is busy or knows no such function"
             self.book.put(self._given_up(run, why))
 
@@ -256,8 +265,13 @@ class Desk:
             holds=False,
             archived=False,
         )
+        # what it had before the hub was restarted is over, if it has done something else since
+        held = self.book.select(Run, token=token, holds=True)
+        lost = [each for each in held if each.orphaned and each.created < run.created]
         self.book.put(
-            run, *(_replace(each, run=run_id) for each in (*made.put, *made.kept) if each)
+            run,
+            *(_replace(each, run=run_id) for each in (*made.put, *made.kept) if each),
+            *(self._given_up(each) for each in lost),
         )
         return run
 
@@ -269,6 +283,8 @@ class Desk:
                 for run in self.book.select(Run, holds=True)
                 if self.rune(run.token).key == upload.key
             ]
+            later = {run.token for run in busy if not run.orphaned}
+            busy = [run for run in busy if not run.orphaned or run.token not in later]
             if len(busy) == 1:
                 upload = _replace(upload, run=busy[0].id)
         self.book.put(upload)

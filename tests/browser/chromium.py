@@ -66,6 +66,14 @@ class Page:
         where = {"behavior": "allow", "downloadPath": str(folder)}
         self.driver.execute_cdp_cmd("Browser.setDownloadBehavior", where)
 
+    def touch(self, *moments: Sequence[tuple[float, float]]) -> None:
+        """Put fingers down, at points in the window, move them from moment to moment, lift them."""
+        kinds = ["touchStart", *["touchMove"] * (len(moments) - 1), "touchEnd"]
+        for kind, fingers in zip(kinds, [*moments, ()], strict=True):
+            points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(fingers)]
+            event = {"type": kind, "touchPoints": points}
+            self.driver.execute_cdp_cmd("Input.dispatchTouchEvent", event)
+
     def js(self, script: str, *arguments: Any) -> Any:
         """Return what JavaScript says."""
         return self.driver.execute_script(script, *arguments)

@@ -99,14 +99,36 @@ def test_buttons_and_keys_zoom_and_move(wren: Page) -> None:
     assert shown(wren) == ("0:00.00", "0:20.00")
 
 
+def test_two_fingers_zoom_and_what_is_under_them_stays(wren: Page) -> None:
+    wren.look(375, 800)
+    wave = wren.one("[role=slider]")
+    wren.js("arguments[0].scrollIntoView()", wave)
+    box = wren.js("return arguments[0].getBoundingClientRect().toJSON()", wave)
+    quarter, y = box["width"] / 4, box["top"] + box["height"] / 2
+
+    def at(*quarters: float) -> list[tuple[float, float]]:
+        return [(box["left"] + each * quarter, y) for each in quarters]
+
+    wren.touch(at(1.5, 2.5), at(1.2, 2.8), at(1, 3))
+    assert seconds(wren) == pytest.approx((5, 15), abs=0.2)
+    assert wren.wait(lambda: drawn(wren))
+    wren.touch(at(1, 3), at(2, 4))
+    assert seconds(wren) == pytest.approx((2.5, 12.5), abs=0.3)
+    wren.touch(at(0, 4), at(1.9, 2.1))
+    assert shown(wren) == ("0:00.00", "0:20.00")
+
+
+def seconds(page: Page) -> tuple[float, ...]:
+    """Return the range that is shown, in seconds."""
+    return tuple(float(each.removeprefix("0:")) for each in shown(page))
+
+
 def test_dragging_shows_what_was_dragged_over(wren: Page) -> None:
     wave = wren.one("[role=slider]")
     width = wave.size["width"]
     drag = ActionChains(wren.driver).move_to_element_with_offset(wave, -width // 4, 0)
     drag.click_and_hold().move_by_offset(width // 2, 0).release().perform()
-    start, end = (float(each.removeprefix("0:")) for each in shown(wren))
-    assert start == pytest.approx(5, abs=0.1)
-    assert end == pytest.approx(15, abs=0.1)
+    assert seconds(wren) == pytest.approx((5, 15), abs=0.1)
 
 
 def test_the_wheel_zooms_where_the_pointer_is(wren: Page) -> None:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from selenium.webdriver import Keys
@@ -377,3 +378,20 @@ def test_a_phone_has_room_for_all_of_it(page: Page, connect: Connect, dark: bool
     assert page.js("return document.documentElement.scrollWidth") <= 360
     for element in page.all("main button, main a, main input, main select, main textarea"):
         assert element.accessible_name, element.get_attribute("outerHTML")
+
+
+def test_keys_are_listed_and_revoked(page: Page, base: str, master: str) -> None:
+    made = httpx.post(
+        f"{base}api/page/keys",
+        json={"name": "tone.py"},
+        headers={"Authorization": f"Bearer {master}"},
+    ).json()
+    page.open("#/runes")
+    page.click("summary")
+    page.sees("Keys of runes (1)", "tone.py", "no rune has it now")
+    with ScriptedRune(made["base"], master, NUMBER, lambda run: None):
+        page.sees("Tone\ntone.py, made")
+        page.press("Revoke the key of Tone")
+        page.wait(lambda: not page.all(".keys"))
+        refused = httpx.get(f"{made['base']}api/hub/remote-images/")
+        assert refused.status_code == 401

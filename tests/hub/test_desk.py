@@ -144,8 +144,8 @@ def test_a_rune_whose_reply_was_lost_in_a_restart_is_asked_again(desk: Desk, clo
     clock.now += 31
     assert again.offer(TOKEN) is not None
     again.take_status(TOKEN, "b", "processing")
-    assert again.run("a").state == "error"
     assert again.run("b").state == "processing"
+    assert again.take_upload(upload("x.wav", 1)).run == "b"
 
 
 def test_a_run_of_another_connection_is_not_to_be_had(desk: Desk) -> None:
@@ -198,3 +198,37 @@ def test_of_endless_logs_begin_and_end_are_kept(desk: Desk) -> None:
     assert (kept[:6], kept[-5:]) == ("firstx", "xlast")
     assert "characters are left out" in kept
     assert len(kept) < MOST_CONSOLE + 100
+
+
+def test_a_rune_that_was_busy_while_the_hub_was_away_gets_the_next_run_after_it(
+    desk: Desk, clock: Clock
+) -> None:
+    begin(desk, "a")
+    queued(desk, "b", created=2.0)
+    again = Desk(desk.book, clock)
+    assert again.offer(TOKEN) == again.run("b")
+    again.take_status(TOKEN, "b", "processing")
+    again.take_upload(upload("x.wav", 1))
+    again.take_status(TOKEN, "b", "error")
+    assert (again.run("a").state, again.run("b").state) == ("processing", "pending")
+    assert again.offer(TOKEN) is None
+    run = again.take_reply(TOKEN, "a", {"status": "completed", "files": [{"name": "x.wav"}]})
+    assert run.outputs[0].bytes, "it came while b seemed to run"
+    clock.now += 10
+    assert again.offer(TOKEN) == again.run("b")
+    again.take_status(TOKEN, "b", "processing")
+    assert again.run("b").holds
+
+
+def test_a_run_whose_reply_was_lost_is_over_when_the_next_one_is_done(
+    desk: Desk, clock: Clock
+) -> None:
+    begin(desk, "a")
+    queued(desk, "b", created=2.0)
+    again = Desk(desk.book, clock)
+    again.offer(TOKEN)
+    again.take_status(TOKEN, "b", "processing")
+    assert again.run("a").state == "processing", "it may still come"
+    again.take_reply(TOKEN, "b", {"status": "completed"})
+    assert (again.run("a").state, again.run("b").state) == ("error", "completed")
+    assert "restarted" in str(again.run("a").error)

@@ -210,10 +210,9 @@ def test_over_tls_inputs_are_fetched_from_the_hub(tmp_path: Path, tone: Path) ->
         assert (run["state"], run["error"]) == ("completed", None)
         (given,), (made,) = run["inputs"], run["outputs"]
         with hub.client(tls=trusted) as racs:
-            kept = [
-                racs.execute_command(f"RANGE '{each['stream']}' 0 100") for each in (given, made)
-            ]
-        assert list(kept[0]) == samples(tone)
+            ids = given["stream"], made["stream"]
+            kept = [list(racs.execute_command(f"RANGE '{each}' 0 100")) for each in ids]
+        assert kept[0] == samples(tone)
         # on the way in the client converts what it fetches: a sample is cut, not rounded
         got = samples(tmp_path / "rune" / "got.wav")
         assert kept[1] == got

@@ -94,6 +94,9 @@ export const hub = {
   register: (userToken) =>
     post("api/page/masters", { token: token() }, { Authorization: `Bearer ${userToken}` }),
 
+  keys: () => json(page("keys")),
+  revoke: (key) => ask(page(`keys/${PART(key)}`), { method: "DELETE" }),
+
   runes: () => json(page("runes")),
   forget: (rune) => ask(page(`runes/${PART(rune)}`), { method: "DELETE" }),
   setTarget: (rune, target) =>

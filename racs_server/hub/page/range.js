@@ -16,6 +16,16 @@ export function zoomed({ from, to }, frames, factor, at = 0.5) {
   return within({ from: fixed - length * at, to: fixed - length * at + length }, frames);
 }
 
+/** The range after two fingers, put down at fractions `start` of it, have moved to `now`. */
+export function pinched({ from, to }, frames, start, now) {
+  const [left, right] = [...start].sort((a, b) => a - b);
+  const [newLeft, newRight] = [...now].sort((a, b) => a - b);
+  const factor = (newRight - newLeft) / Math.max(right - left, 1e-3);
+  const length = Math.min(frames, Math.max(SHORTEST, (to - from) / Math.max(factor, 1e-3)));
+  const first = from + (to - from) * left - length * newLeft;
+  return within({ from: first, to: first + length }, frames);
+}
+
 /** The range moved by a fraction of its length. */
 export function moved({ from, to }, frames, by) {
   const step = Math.round((to - from) * by);
@@ -41,6 +51,7 @@ export class RangeView {
       origin: () => this.range.from / stream.sample_rate,
       onSelect: (from, to) => this.#select(from, to),
       onKey: (event) => this.#key(event),
+      onPinch: (start, now) => this.#pinch(start, now),
     });
     const wave = this.player.waveform.element;
     wave.classList.add("tall");
@@ -69,8 +80,8 @@ export class RangeView {
         id: help,
         class: "hint",
         text:
-          "Drag over a stretch to see it alone; turn the wheel or press + and − to zoom, 0 for all, " +
-          "Shift and ← → to move. Click or ← → to seek, Space to play.",
+          "Drag over a stretch to see it alone; pinch, turn the wheel or press + and − to zoom, 0 for " +
+          "all, Shift and ← → to move. Click or ← → to seek, Space to play.",
       }),
     );
     this.settling = 0;
@@ -83,6 +94,10 @@ export class RangeView {
     const heard = (this.range.from - from) / rate + this.player.time;
     const seconds = (to - from) / rate;
     this.range = range;
+    if (this.drawn) {
+      const length = to - from || 1;
+      this.player.waveform.stretch((this.drawn.from - from) / length, (this.drawn.to - from) / length);
+    }
     const url = archive.audioUrl(this.stream, from, to, "audio/wav");
     this.player.load(url, seconds, heard > 0 && heard < seconds ? heard : 0);
     const [window] = this.overview.children;
@@ -139,7 +154,7 @@ export class RangeView {
       button(
         "All",
         act(() => ({ from: 0, to: frames })),
-        { "aria-label": "The whole stream" },
+        { "aria-label": "All of the stream" },
       ),
     ];
   }
@@ -162,6 +177,11 @@ export class RangeView {
     const start = this.range.from + Math.round(from * length);
     const end = this.range.from + Math.round(to * length);
     this.show(within({ from: start, to: Math.max(end, start + SHORTEST) }, this.stream.frames));
+  }
+
+  #pinch(start, now) {
+    if (this.pinch?.start !== start) this.pinch = { start, range: this.range };
+    this.show(pinched(this.pinch.range, this.stream.frames, start, now));
   }
 
   #key(event) {
@@ -208,7 +228,9 @@ export class RangeView {
     if (range.from === range.to) return;
     try {
       const peaks = await archive.peaks(this.stream, range.from, range.to, waveform.points);
-      if (range === this.range) waveform.setPeaks(peaks);
+      if (range !== this.range) return;
+      this.drawn = range;
+      waveform.setPeaks(peaks);
     } catch (error) {
       this.#complain(error.message);
     }

@@ -2,6 +2,7 @@
 
 import { hub } from "./api.js";
 import { button, copyButton, fill, h, name } from "./dom.js";
+import { KeyList } from "./keys.js";
 import { silence } from "./player.js";
 import { RunePanel, badge } from "./rune.js";
 import { isUnknown, signIn } from "./signin.js";
@@ -97,7 +98,11 @@ export class RunesTab {
     const rune = this.runes.find((each) => each.token === this.opened);
     if (!rune) {
       this.shown = null;
-      if (!this.panel.querySelector(".connect")) fill(this.panel, connect(this.runes.length > 0));
+      if (!this.panel.querySelector(".connect")) {
+        this.keys = new KeyList();
+        fill(this.panel, connect(this.runes.length > 0), this.keys.element);
+      }
+      await this.keys.update();
       return;
     }
     if (!this.shown) {

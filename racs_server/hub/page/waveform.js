@@ -13,14 +13,18 @@ const DRAG = 6; // pixels that a pointer moves before it drags
 export class Waveform {
   /**
    * @param {{label: string, describe: (at: number) => string, onSeek: (at: number) => void,
-   *   onSelect?: (from: number, to: number) => void, onKey?: (event: KeyboardEvent) => boolean}} options
-   *   describe: a position in words; onSelect: a stretch was dragged over; onKey: true if it took a key.
+   *   onSelect?: (from: number, to: number) => void, onKey?: (event: KeyboardEvent) => boolean,
+   *   onPinch?: (start: number[], now: number[]) => void}} options
+   *   describe: a position in words; onSelect: a stretch was dragged over; onKey: true if it took a key;
+   *   onPinch: where two fingers were put down (the same array until they are lifted), and are now.
    */
   constructor(options) {
     this.options = options;
     this.peaks = null;
     this.position = 0;
     this.selection = null;
+    this.span = [0, 1]; // of what is shown, which the peaks cover
+    this.fingers = new Map(); // id of each pointer that is down → where it is
     this.canvas = h("canvas", { "aria-hidden": "true" });
     this.element = h(
       "div",
@@ -36,7 +40,7 @@ export class Waveform {
           pointerdown: (event) => this.#press(event),
           pointermove: (event) => this.#move(event),
           pointerup: (event) => this.#release(event),
-          pointercancel: () => this.#drop(),
+          pointercancel: (event) => this.#lift(event),
         },
       },
       this.canvas,
@@ -54,6 +58,12 @@ export class Waveform {
 
   setPeaks(peaks) {
     this.peaks = peaks;
+    this.stretch(0, 1);
+  }
+
+  /** Show the peaks between these fractions, which can be beyond the edges, until better ones come. */
+  stretch(from, to) {
+    this.span = [from, to];
     this.draw();
   }
 
@@ -92,11 +102,19 @@ export class Waveform {
 
   #press(event) {
     if (event.button) return;
-    this.pressed = { x: event.clientX, at: this.#at(event) };
     this.element.setPointerCapture(event.pointerId);
+    this.fingers.set(event.pointerId, this.#at(event));
+    if (this.options.onPinch && this.fingers.size > 1) {
+      this.#drop();
+      this.pinched = this.fingers.size === 2 ? [...this.fingers.values()] : null;
+    } else {
+      this.pressed = { x: event.clientX, at: this.#at(event) };
+    }
   }
 
   #move(event) {
+    if (this.fingers.has(event.pointerId)) this.fingers.set(event.pointerId, this.#at(event));
+    if (this.pinched) this.options.onPinch(this.pinched, [...this.fingers.values()]);
     if (!this.pressed || !this.options.onSelect) return;
     if (!this.selection && Math.abs(event.clientX - this.pressed.x) < DRAG) return;
     this.selection = [this.pressed.at, this.#at(event)].sort((a, b) => a - b);
@@ -104,12 +122,20 @@ export class Waveform {
   }
 
   #release(event) {
+    this.fingers.delete(event.pointerId);
+    this.pinched = null;
     if (!this.pressed) return;
     const selection = this.selection;
     const at = this.#at(event);
     this.#drop();
     if (selection) this.options.onSelect(...selection);
     else this.options.onSeek(at);
+  }
+
+  #lift(event) {
+    this.fingers.delete(event.pointerId);
+    this.pinched = null;
+    this.#drop();
   }
 
   #drop() {
@@ -164,13 +190,15 @@ export class Waveform {
 
   #paintLane(context, lane, middle, half, width, colours) {
     const { channels, points, values } = this.peaks;
-    const step = width / points;
+    const [start, end] = this.span;
+    const step = ((end - start) * width) / points;
     const bar = Math.max(step, 1);
     const played = this.position * width;
     for (let point = 0; point < points; point++) {
       const at = 3 * (point * channels + lane);
       const [least, greatest, rms] = [values[at], values[at + 1], values[at + 2]];
-      const x = point * step;
+      const x = start * width + point * step;
+      if (x + bar < 0 || x > width) continue;
       const tone = x < played ? "played" : "wave";
       context.fillStyle = colours[tone];
       const top = middle - Math.min(1, greatest) * half;
