@@ -101,6 +101,8 @@ def test_buttons_and_keys_zoom_and_move(wren: Page) -> None:
 
 def test_two_fingers_zoom_and_what_is_under_them_stays(wren: Page) -> None:
     wren.look(375, 800)
+    wren.driver.refresh()
+    wren.wait(lambda: drawn(wren))
     wave = wren.one("[role=slider]")
     wren.js("arguments[0].scrollIntoView()", wave)
     box = wren.js("return arguments[0].getBoundingClientRect().toJSON()", wave)

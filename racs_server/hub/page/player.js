@@ -10,8 +10,9 @@ let playing = null;
 
 export class Player {
   /**
-   * @param {{label: string, onKey?: Function, onSelect?: Function, origin?: () => number}} options
-   *   onKey, onSelect: as the waveform's; origin: the time at which the audio starts, in s.
+   * @param {{label: string, onKey?: Function, onSelect?: Function, onPinch?: Function,
+   *   origin?: () => number}} options
+   *   onKey, onSelect, onPinch: as the waveform's; origin: the time at which the audio starts, in s.
    */
   constructor(options) {
     this.options = options;
@@ -34,6 +35,7 @@ export class Player {
       describe: (at) => `${this.#time(at * this.seconds)} of ${lengthInWords(this.seconds)}`,
       onSeek: (at) => this.seek(at * this.seconds),
       onSelect: options.onSelect,
+      onPinch: options.onPinch,
       onKey: (event) => this.#key(event),
     });
     this.toggleButton = button("", () => this.toggle(), { class: "play" });
