@@ -17,7 +17,7 @@ import trio
 
 from racs.wire import vector_head
 from racs_server.commands import Encoding, Piece, Reader, gather, iter_blocks
-from racs_server.errors import RacsError
+from racs_server.errors import LimitError, RacsError
 from racs_server.values import AudioPlan, EncodedPlan
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,11 @@ T = TypeVar("T")
 
 SAMPLE = 4
 """Bytes of a sample on the wire, in an ``s32v``."""
+
+_SHUT = (
+    "no more came from here while the file was made, which looks like a client that has gone: keep"
+    " the sending side of the connection open until the reply has come"
+)
 
 Send = Callable[[Piece], Awaitable[None]]
 
@@ -91,15 +96,16 @@ class LongReplies:
         Raises
         ------
         RacsError
-            It could not be made, or its first piece not be read: nothing has been sent.
+            It could not be made, or its first piece not be read, or the client has left: nothing
+            has been sent.
         BrokenReply
-            A later one could not; or the client has left.
+            A later piece could not be read.
         """
         encoding = Encoding(self._store, encoded, self._folder)
         try:
             while encoding.size is None:
                 if has_left():
-                    raise BrokenReply("the client left while a file was made for it")
+                    raise LimitError(_SHUT)
                 await self._in_thread(encoding.advance)
             await self._send(vector_head("u8v", encoding.size), iter(encoding.read, None), send)
         finally:

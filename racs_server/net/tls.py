@@ -212,7 +212,7 @@ class TlsTransport:
         await self._lower.wait_sendable()
 
     def has_left(self) -> bool:
-        """Return whether the peer is gone; one that only sends no more still waits for replies."""
+        """Return whether the peer is gone, or has sent no more for so long that it may well be."""
         return self._lower.has_left()
 
     def send_eof(self) -> None:

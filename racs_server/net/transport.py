@@ -4,6 +4,7 @@ The system calls are made directly on the non-blocking socket, and the event loo
 only where one would.
 """
 
+import math
 import os
 import select
 import socket
@@ -15,6 +16,12 @@ from racs_server.net.lookout import Answer, Lookout
 
 _ASK_AFTER = 60
 """Seconds of silence after which the system asks whether the peer is still there."""
+
+SHUT_PATIENCE = 10.0
+"""Seconds for which a peer that has shut its side is not yet taken for one that is gone.
+
+Nothing tells the two apart but an answer to bytes, and there are none to send yet.
+"""
 
 
 class Transport(Protocol):
@@ -42,7 +49,7 @@ class Transport(Protocol):
         """Return when `send_now` would send something."""
 
     def has_left(self) -> bool:
-        """Return whether the peer is gone; one that only sends no more still waits for replies."""
+        """Return whether the peer is gone, or has sent no more for so long that it may well be."""
 
     def send_eof(self) -> None:
         """Tell the peer that nothing more will be sent."""
@@ -66,6 +73,7 @@ class SocketTransport:
         self._socket = stream.socket
         self._lookout = lookout
         self._fd = stream.socket.fileno()
+        self._shut_at = math.inf
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _ASK_AFTER)
@@ -111,11 +119,15 @@ class SocketTransport:
         await trio.lowlevel.wait_writable(self._fd)
 
     def has_left(self) -> bool:
-        """Return whether the peer is gone; one that only sends no more still waits for replies."""
+        """Return whether the peer is gone, or has sent no more for so long that it may well be."""
         poll = select.poll()
-        # no event is asked for: of errors and of the end of both directions it always tells
-        poll.register(self._fd, 0)
-        return bool(poll.poll(0))
+        # of errors and of the end of both directions it tells without being asked
+        poll.register(self._fd, select.POLLRDHUP)
+        events = sum(event for _, event in poll.poll(0))
+        if events & select.POLLRDHUP:
+            self._shut_at = min(self._shut_at, trio.current_time())
+        waited = trio.current_time() - self._shut_at
+        return bool(events & (select.POLLHUP | select.POLLERR)) or waited > SHUT_PATIENCE
 
     def send_eof(self) -> None:
         """Tell the peer that nothing more will be sent."""

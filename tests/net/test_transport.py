@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from racs_server.net.lookout import Lookout
-from racs_server.net.transport import SocketTransport
+from racs_server.net.transport import SHUT_PATIENCE, SocketTransport
 
 
 class Peer:
@@ -129,13 +129,17 @@ async def test_who_is_cancelled_is_waited_for_no_more(lookout: Lookout) -> None:
         assert peer.asked == 0
 
 
-async def test_a_client_that_sends_no_more_is_still_there(lookout: Lookout) -> None:
+async def test_a_client_that_sends_no_more_is_still_there(
+    lookout: Lookout, autojump_clock: trio.testing.MockClock
+) -> None:
     with Peer(lookout) as peer:
         peer.client.shutdown(socket.SHUT_WR)
         assert await peer.transport.receive_into(memoryview(bytearray(64))) == 0
         assert not peer.transport.has_left()
         peer.transport.send_now(memoryview(b"reply"))
-        assert await peer.reply() == b"reply"
+        assert peer.client.recv(64) == b"reply"
+        autojump_clock.jump(SHUT_PATIENCE + 1)
+        assert peer.transport.has_left(), "in the end it is taken for one that is gone"
 
 
 async def test_a_client_that_is_gone_has_left(lookout: Lookout) -> None:
