@@ -112,6 +112,11 @@ class _Framing:
         """How many bytes have to lie in the buffer at once, for what is under way."""
         return 0 if self._skip else PREFIX if self._length is None else self._length
 
+    @property
+    def missing(self) -> int:
+        """How many of those bytes have not come."""
+        return self.wanted - (self._end - self._start)
+
     def _rewind(self) -> None:
         if len(self._buffer) > self._kept and (self._length is None or self._skip):
             self._buffer = self._memory(self._small)

@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 _TIME_PER = 64 << 10
 """Bytes of a message for which it gets another second."""
+_MUCH = 256 << 10
+"""Bytes."""
 STALL = 5.0
 """Seconds that a client may do nothing while it has memory that others wait for."""
 
@@ -136,7 +138,14 @@ class Inbox:
         return count is not None
 
     def may_rest(self) -> bool:
-        """Return whether there is room for what comes next, and see to it that it comes in time."""
+        """Return whether what comes next has room and is short; see to it that it comes in time.
+
+        Much is better taken in large pieces, which gather while the event loop comes round.
+        """
+        return self._prepare() and self._wire.missing <= _MUCH
+
+    def _prepare(self) -> bool:
+        """Set the deadlines for what comes next; return whether there is room for it."""
         size = self._wire.partial
         if size is None:
             if self._lease.size > SERVER_BUFFER and self._budget.waiting:
@@ -160,7 +169,7 @@ class Inbox:
 
     async def receive(self, until: float = math.inf) -> None:
         """Wait for bytes, or for room for them, not longer than until some time."""
-        if not self.may_rest() and not await self._make_room():
+        if not self._prepare() and not await self._make_room():
             return
         count = await self._wait(self._transport.receive_into(self._lend()), until)
         if count is not None:
@@ -195,7 +204,7 @@ class Inbox:
             return False
         finally:
             self._began = trio.current_time()
-        return self.may_rest()
+        return self._prepare()
 
     def _lend(self) -> memoryview:
         buffer = self._wire.get_buffer()
