@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from racs_server.scheme.errors import EvaluationError
+from racs_server.scheme.literals import to_float
 from racs_server.scheme.meter import Meter
 from racs_server.scheme.primitives.numbers import bits, made, multiply
 from racs_server.scheme.primitives.table import count, procedure, wrong
@@ -36,7 +37,7 @@ def _divide(meter: Meter, n: Value, d: Value, divide: Callable[[int, int], Any])
         raise EvaluationError("division by zero")
     meter.spend(bits(n) * bits(d) >> 22)
     results = [made(meter, item) for item in divide(int(n), int(d))]
-    return [float(item) for item in results] if inexact else results
+    return [to_float(item) for item in results] if inexact else results
 
 
 def _floor(n: int, d: int) -> tuple[int, int]:
@@ -103,7 +104,7 @@ def _combine(meter: Meter, function: Callable[..., int], integers: tuple[Value, 
     for item in integers:
         meter.spend((bits(item) + 64) * (bits(result) + 64) >> 18)
         result = made(meter, function(result, int(integer(item))))
-    return float(result) if any(item.__class__ is float for item in integers) else result
+    return to_float(result) if any(item.__class__ is float for item in integers) else result
 
 
 @procedure("square")

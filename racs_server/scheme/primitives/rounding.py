@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from racs_server.scheme.literals import simplest, to_float
+from racs_server.scheme.literals import to_float
 from racs_server.scheme.meter import Meter
 from racs_server.scheme.primitives.numbers import made, number, real
 from racs_server.scheme.primitives.table import procedure, wrong
@@ -101,7 +102,7 @@ def _rationalize(x: Value, y: Value) -> Value:
         return x if math.isinf(x) else 0.0
     low, high = sorted((Fraction(x) - Fraction(y), Fraction(x) + Fraction(y)))
     best = simplest(_simplest_between(low, high))
-    return float(best) if inexact else best
+    return to_float(best) if inexact else best
 
 
 def _simplest_between(low: Fraction, high: Fraction) -> Fraction:
