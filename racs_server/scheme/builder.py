@@ -29,6 +29,7 @@ from racs_server.scheme.values import (
     Value,
     Vector,
     intern,
+    to_float,
 )
 
 _MAX_BITS = Budgets().integer * 8
@@ -275,7 +276,7 @@ def uniform_array(tag: str, elements: list[Value]) -> np.ndarray[Any, np.dtype[A
         if not isinstance(element, kinds) or isinstance(element, bool):
             raise LiteralError(f"an element of #{tag} is a number")
     plain = [
-        complex(item.real, item.imag) if item.__class__ is Complex else literals.to_float(item)
+        complex(item.real, item.imag) if item.__class__ is Complex else to_float(item)
         for item in elements
     ]
     with np.errstate(over="ignore"):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Final
 
-from racs_server.scheme.values import Complex, Value, rectangular
+from racs_server.scheme.values import Complex, Value, rectangular, to_float
 
 MAX_EXPONENT: Final = 10_000
 """Of an exact decimal such as ``#e1e400``: larger ones are not converted."""
@@ -163,14 +163,6 @@ def _exact_decimal(word: str, max_bits: int) -> Value:
 def simplest(number: Fraction) -> Value:
     """Return an exact number as an integer where it is one."""
     return number.numerator if number.denominator == 1 else number
-
-
-def to_float(number: Value) -> float:
-    """Return the nearest real, which is infinite where no other is near."""
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf if number > 0 else -math.inf
 
 
 def number_text(number: Value, radix: int = 10) -> str:

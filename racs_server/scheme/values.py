@@ -11,6 +11,7 @@ Invariants
 - Pairs made by the reader are `SourcePair`, which know where their first element stood.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 from weakref import WeakValueDictionary
@@ -111,12 +112,20 @@ class Complex:
         self.imag = imag
 
 
+def to_float(number: Value) -> float:
+    """Return the nearest real, which is infinite where no other is near."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
 def rectangular(real: Value, imag: Value) -> Value:
     """Return the number with these parts, which is real if its imaginary part is exactly 0."""
     if imag.__class__ is int and imag == 0:
         return real
     if real.__class__ is float or imag.__class__ is float:
-        return Complex(float(real), float(imag))
+        return Complex(to_float(real), to_float(imag))
     return Complex(real, imag)
 
 

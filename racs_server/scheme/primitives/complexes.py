@@ -3,11 +3,11 @@
 import cmath
 import math
 
-from racs_server.scheme.literals import polar, to_float
+from racs_server.scheme.literals import polar
 from racs_server.scheme.meter import OBJECT_BYTES, Meter
 from racs_server.scheme.primitives.numbers import number, real
 from racs_server.scheme.primitives.table import procedure
-from racs_server.scheme.values import Complex, Value, rectangular
+from racs_server.scheme.values import Complex, Value, rectangular, to_float
 
 
 def to_complex(z: Value) -> complex:

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from racs_server.scheme.errors import EvaluationError
-from racs_server.scheme.literals import to_float
 from racs_server.scheme.meter import Meter
 from racs_server.scheme.primitives.numbers import bits, made, multiply
 from racs_server.scheme.primitives.table import count, procedure, wrong
-from racs_server.scheme.values import Value, Values
+from racs_server.scheme.values import Value, Values, to_float
 
 _SMALL = 1 << 62
 

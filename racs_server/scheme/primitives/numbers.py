@@ -13,10 +13,10 @@ from fractions import Fraction
 from typing import Any, Final
 
 from racs_server.scheme.errors import EvaluationError
-from racs_server.scheme.literals import LiteralError, number_text, parse_number, simplest, to_float
+from racs_server.scheme.literals import LiteralError, number_text, parse_number, simplest
 from racs_server.scheme.meter import OBJECT_BYTES, Meter
 from racs_server.scheme.primitives.table import procedure, text, wrong
-from racs_server.scheme.values import Complex, String, Value, rectangular
+from racs_server.scheme.values import Complex, String, Value, rectangular, to_float
 
 REALS: Final = frozenset((int, float, Fraction))
 _NUMBERS = REALS | {Complex}

@@ -7,12 +7,12 @@ from fractions import Fraction
 from typing import Any
 
 from racs_server.scheme.errors import EvaluationError
-from racs_server.scheme.literals import simplest, to_float
+from racs_server.scheme.literals import simplest
 from racs_server.scheme.meter import Meter
 from racs_server.scheme.primitives.complexes import from_complex, to_complex
 from racs_server.scheme.primitives.numbers import bits, divide, made, multiply, number, real
 from racs_server.scheme.primitives.table import procedure, wrong
-from racs_server.scheme.values import Complex, Value, rectangular
+from racs_server.scheme.values import Complex, Value, rectangular, to_float
 
 
 def _function(

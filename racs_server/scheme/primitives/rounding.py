@@ -6,12 +6,11 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from racs_server.scheme.literals import simplest, to_float
-from racs_server.scheme.literals import to_float
+from racs_server.scheme.literals import simplest
 from racs_server.scheme.meter import Meter
 from racs_server.scheme.primitives.numbers import made, number, real
 from racs_server.scheme.primitives.table import procedure, wrong
-from racs_server.scheme.values import Complex, Value, rectangular
+from racs_server.scheme.values import Complex, Value, rectangular, to_float
 
 
 @procedure("max")
@@ -96,10 +95,11 @@ def _ratio(q: Any) -> Fraction:
 @procedure("rationalize")
 def _rationalize(x: Value, y: Value) -> Value:
     inexact = float in (real(x).__class__, real(y).__class__)
-    if inexact and not (math.isfinite(x) and math.isfinite(y)):
-        if math.isnan(x) or math.isnan(y) or (math.isinf(x) and math.isinf(y)):
+    near, within = to_float(x), to_float(y)
+    if inexact and not (math.isfinite(near) and math.isfinite(within)):
+        if math.isnan(near) or math.isnan(within) or (math.isinf(near) and math.isinf(within)):
             return math.nan
-        return x if math.isinf(x) else 0.0
+        return near if math.isinf(near) else 0.0
     low, high = sorted((Fraction(x) - Fraction(y), Fraction(x) + Fraction(y)))
     best = simplest(_simplest_between(low, high))
     return to_float(best) if inexact else best
