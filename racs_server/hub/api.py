@@ -74,7 +74,7 @@ from racs_server.hub.contract import FILE_PATH, Param
 from racs_server.hub.conversion import MIME_TYPES
 from racs_server.hub.desk import NotFoundError, new_id
 from racs_server.hub.door import KEY_PREFIX, Visitor, digest, is_master, visitor_of
-from racs_server.hub.hub import Hub
+from racs_server.hub.handlers import Handlers
 from racs_server.hub.rows import Key, Mapping, Master, Run, Rune, Target
 
 _MOST_RUNS = 200
@@ -92,22 +92,8 @@ _TARGETS: dict[str, tuple[Any, ...]] = {
 Handler = Callable[[Request, Visitor], Awaitable[Response]]
 
 
-class PageApi:
-    """The handlers.
-
-    Parameters
-    ----------
-    hub
-        What they use.
-    """
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._book = hub.desk.book
-        self._do = hub.do
-
-    def __repr__(self) -> str:
-        return f"<PageApi of {self._hub!r}>"
+class PageApi(Handlers):
+    """What the page calls."""
 
     def routes(self) -> list[Route]:
         """Return all that there are."""

@@ -17,8 +17,6 @@ has printed, and, when it is over, why; the answer ``{"stop": id}`` names a run 
 the process can end, or is "".
 """
 
-from collections.abc import Awaitable, Callable, Iterable
-
 import trio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -31,39 +29,14 @@ from racs_server.hub.bodies import json_of, text_of
 from racs_server.hub.contract import read_contract
 from racs_server.hub.desk import inside
 from racs_server.hub.door import Visitor, digest, visitor_of
-from racs_server.hub.hub import Hub
+from racs_server.hub.handlers import Handler, Handlers, routes_of
 from racs_server.hub.rows import Run, Rune
 
 _NOBODY = ("None", "null", "undefined")
 
-Handler = Callable[[Request], Awaitable[Response]]
 
-
-def routes_of(table: Iterable[tuple[str, str, Handler]]) -> list[Route]:
-    """Return the routes of a table under ``/api/hub``: each path may end in a slash, or not."""
-    return [
-        Route(f"/api/hub/{path}{end}", handler, methods=[method])
-        for method, path, handler in table
-        for end in ("/", "")
-    ]
-
-
-class Exchange:
-    """The handlers.
-
-    Parameters
-    ----------
-    hub
-        What they use.
-    """
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._desk = hub.desk
-        self._do = hub.do
-
-    def __repr__(self) -> str:
-        return f"<Exchange of {self._hub!r}>"
+class Exchange(Handlers):
+    """What the client of runes calls, but for the files."""
 
     def routes(self) -> list[Route]:
         """Return all that there are."""

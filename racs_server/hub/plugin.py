@@ -27,27 +27,12 @@ from racs_server.hub.answers import converted_files_of, instant, mapping_answer,
 from racs_server.hub.bodies import json_of, text_of
 from racs_server.hub.desk import NotFoundError, outside
 from racs_server.hub.door import Visitor, digest, visitor_of
-from racs_server.hub.exchange import Handler, routes_of
-from racs_server.hub.hub import Hub
+from racs_server.hub.handlers import Handler, Handlers, routes_of
 from racs_server.hub.rows import Mapping, Rune
 
 
-class Plugin:
-    """The handlers.
-
-    Parameters
-    ----------
-    hub
-        What they use.
-    """
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._desk = hub.desk
-        self._do = hub.do
-
-    def __repr__(self) -> str:
-        return f"<Plugin of {self._hub!r}>"
+class Plugin(Handlers):
+    """What a plugin calls."""
 
     def routes(self) -> list[Route]:
         """Return all that there are."""

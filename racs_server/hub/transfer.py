@@ -25,27 +25,15 @@ from racs_server.errors import AccessError
 from racs_server.hub.bodies import Chunks
 from racs_server.hub.desk import NotFoundError, new_id
 from racs_server.hub.door import shown, visitor_of
-from racs_server.hub.hub import Hub
+from racs_server.hub.handlers import Handlers
 from racs_server.hub.rows import Upload
 
 _SHOWN = ("audio/", "video/", "image/png", "image/jpeg", "image/gif", "image/webp", "text/plain")
 """What a browser may show that comes from a rune; the rest it saves."""
 
 
-class Transfer:
-    """The handlers.
-
-    Parameters
-    ----------
-    hub
-        What they use.
-    """
-
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-
-    def __repr__(self) -> str:
-        return f"<Transfer of {self._hub!r}>"
+class Transfer(Handlers):
+    """Files, in both directions."""
 
     def routes(self) -> list[Route]:
         """Return all that there are."""
