@@ -61,7 +61,7 @@ def median_ms(port: int, messages: Sequence[bytes]) -> float:
     return 1000 * statistics.median(count.times)
 
 
-def with_streams(number: int, server: Program, folder: Path, have: int) -> Line:
+def with_streams(number: int, server: Program, have: int) -> Line:
     """Measure a server that has `have` streams, once it has `number`."""
     names = [f"stream {i}" for i in range(have, number)]
     began = time.perf_counter()
@@ -75,10 +75,6 @@ def with_streams(number: int, server: Program, folder: Path, have: int) -> Line:
     extracted = median_ms(server.port, [encode_command(f"RANGE '{name}' 0 1") for name in some])
     pipelined(server.port, (encode_command(f"CLOSE '{name}'") for name in some))
     listed = median_ms(server.port, [encode_command("LIST 'stream *'")] * 5)
-    memory = server.memory()
-    server.end()
-    with racs_server(folder, _cores()[1]) as again:
-        start = again.start_time
     return {
         "streams": number,
         "CREATE, ms": 1000 * created,
@@ -86,8 +82,7 @@ def with_streams(number: int, server: Program, folder: Path, have: int) -> Line:
         "block of 4 KiB, ms": appended,
         "RANGE, ms": extracted,
         "LIST of all, ms": listed,
-        "start, s": start,
-        "memory, MB": memory,
+        "memory, MB": server.memory(),
     }
 
 
@@ -96,7 +91,9 @@ def growing_streams(folder: Path) -> list[Line]:
     lines, have = [], 0
     for number in (100, 1_000, 10_000, 100_000):
         with racs_server(folder, _cores()[1]) as server:
-            lines.append(with_streams(number, server, folder, have))
+            line = with_streams(number, server, have)
+        with racs_server(folder, _cores()[1]) as server:
+            lines.append({**line, "start, s": server.start_time})
         have = number
     return lines
 
