@@ -185,14 +185,20 @@ class Inbox:
             self._take(0)
 
     async def _wait(self, what: Awaitable[T], until: float = math.inf) -> T | None:
-        # stays so if the client is given up now: then it is told why
         self.is_waiting = True
         result = None
-        with trio.move_on_at(until):
-            result = await what
+        try:
+            with trio.move_on_at(until):
+                result = await what
+        except Exception:  # not when the client is given up while it is waited for: it is told so
+            self._end_wait()
+            raise
+        self._end_wait()
+        return result
+
+    def _end_wait(self) -> None:
         self.is_waiting = False
         self._deadline.clear()
-        return result
 
     async def _make_room(self) -> bool:
         """Wait for memory for the message under way; whether there is, else it is refused."""

@@ -253,3 +253,16 @@ async def test_the_end_lets_the_request_under_way_finish(connect: Connect, opene
     await trio.testing.wait_all_tasks_blocked()
     assert client.is_closed()
     assert client.replies() == [None, "PONG"]
+
+
+async def test_after_the_last_error_nothing_else_is_said(connect: Connect, opened: Store) -> None:
+    client, connection = connect()
+    client.client_sends(b"\xff" * 4)
+    await trio.testing.wait_all_tasks_blocked()
+    client.client_sends(b"\xff" * 4)
+    await trio.testing.wait_all_tasks_blocked()
+    connection.check(trio.current_time() + 1000)
+    await trio.testing.wait_all_tasks_blocked()
+    [error] = client.replies()
+    assert "was announced" in str(error)
+    connection.end()
