@@ -46,9 +46,10 @@ def wren(archive: Page) -> Page:
 
 
 def drawn(page: Page) -> int:
-    """Return how many pixels of the waveform have something to show."""
+    """Return how many pixels of the waveform have something to show; 0 before there is one."""
     script = """
         const canvas = document.querySelector(".waveform canvas");
+        if (!canvas || !canvas.width || !canvas.height) return 0;
         const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
         return data.filter((value, index) => index % 4 === 3 && value).length - 3 * canvas.width;
     """
