@@ -470,9 +470,10 @@ async def test_the_time_that_a_command_takes_counts(store: MemoryStore) -> None:
     store.claim("wide", REF, 2**40)
     evaluator = PoolEvaluator(TABLE, Budgets(seconds=0.3), workers=1)
     executor = Executor(store, lambda: None, evaluator=evaluator)
+    program = '(audio-peak (resample (pad (range "take" 0 1) 0 4000000) 1001))'
     try:
         with pytest.raises(RequestError, match=r"over the budget of time: more than 0\.3 seconds"):
-            await evaluate(executor, '(audio-peak (pad (range "take" 0 1) 0 4000000))')
+            await evaluate(executor, program)
     finally:
         evaluator.pool.close()
 
