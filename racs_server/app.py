@@ -5,7 +5,6 @@ off at the deadline, everything is put on the disk, the data folder is given bac
 """
 
 import logging
-import resource
 import signal
 import ssl
 import time
@@ -29,6 +28,7 @@ from racs_server.commands import (
     changing_commands,
 )
 from racs_server.config import Settings
+from racs_server.descriptors import allow_many, fit
 from racs_server.errors import RacsError, StartError, StorageError
 from racs_server.monitor import Monitor
 from racs_server.net import Budget, Bus, GroupCommit, Guard, Lease, Server, Services, load_tls
@@ -84,7 +84,7 @@ async def run(settings: Settings, announce: Callable[[str], None]) -> None:
     StorageError
         At the end something could not be put on the disk.
     """
-    raise_file_limit()
+    settings = fit(settings, allow_many())
     access = await trio.to_thread.run_sync(open_access, settings)
     bus = Bus(SystemClock().wall_ms())
     store = await trio.to_thread.run_sync(open_store, settings, bus.notify)
@@ -324,7 +324,10 @@ async def _keep_evaluators(evaluator: PoolEvaluator) -> None:
     """Have the processes of EVAL ready, a little after the start: that is for who waits already."""
     try:
         await trio.sleep(_EVALUATORS_DELAY)
-        await trio.to_thread.run_sync(evaluator.pool.start)
+        try:
+            await trio.to_thread.run_sync(evaluator.pool.start)
+        except OSError as error:
+            logger.error("no process for EVAL could be started, the next EVAL tries: %s", error)
         await trio.sleep_forever()
     finally:
         evaluator.pool.close()
@@ -420,13 +423,3 @@ async def _in_background(store: Store, work: Callable[[], object]) -> bool:
         store.upkeep.give_up(f"a mistake of the server ({type(error).__name__})")
         return False
     return True
-
-
-def raise_file_limit() -> None:
-    """Allow as many open files as this user may have: every client and segment needs one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (OSError, ValueError) as error:
-            logger.warning("only %d files can be open at once: %s", soft, error)

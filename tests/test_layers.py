@@ -25,6 +25,7 @@ LAYERS = [
     {"racs_server.net", "racs_server.gateway", "racs_server.hub"},
     {
         "racs_server.app",
+        "racs_server.descriptors",
         "racs_server.logs",
         "racs_server.monitor",
         "racs_server.tools",

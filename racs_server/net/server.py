@@ -20,6 +20,8 @@ from racs_server.net.watching import Traffic
 logger = logging.getLogger(__name__)
 
 _REFUSAL_TIME = 1.0
+_REFUSED_AT_ONCE = 64
+"""Clients that are told that there is no room for them; each takes a descriptor meanwhile."""
 _WATCH_INTERVAL = 1.0
 
 
@@ -40,6 +42,7 @@ class Server:
         self._tls = tls
         self._lookout = Lookout()
         self._connections: set[Connection] = set()
+        self._refused = 0
         self._listeners: list[trio.SocketListener] = []
         self._began = time.monotonic()
         self._past = Traffic()
@@ -136,20 +139,23 @@ class Server:
     async def _refuse(self, stream: trio.SocketStream) -> None:
         """Say why there is no room; the client's first request gets this as its reply."""
         limit = self._settings.max_connections
-        if self._tls is not None:
-            # it could only be told after a handshake, which is work that there is no room for
+        # with TLS it could only be told after a handshake, which is work that there is no room for
+        if self._tls is not None or self._refused >= _REFUSED_AT_ONCE:
             await trio.aclose_forcefully(stream)
             return
-        with trio.move_on_after(_REFUSAL_TIME):
-            try:
+        self._refused += 1
+        try:
+            with trio.move_on_after(_REFUSAL_TIME):
                 await stream.send_all(
                     encode_error(f"all {limit} connections are taken: try again later")
                 )
                 await stream.send_eof()
                 await stream.receive_some()
-            except trio.BrokenResourceError as error:
-                logger.debug("a refused client was gone already: %s", error)
-        await trio.aclose_forcefully(stream)
+        except trio.BrokenResourceError as error:
+            logger.debug("a refused client was gone already: %s", error)
+        finally:
+            self._refused -= 1
+            await trio.aclose_forcefully(stream)
 
     def statistics(self) -> dict[str, int | float]:
         """Return figures on the connections, and what has gone over all there were; any thread."""

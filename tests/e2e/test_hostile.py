@@ -30,9 +30,9 @@ def attack(port: int, sent: bytes) -> socket.socket:
     return client
 
 
-def ask(client: socket.socket) -> bytes:
-    """Return the first reply to a PING, without its length."""
-    client.sendall(encode_command("PING"))
+def ask(client: socket.socket, command: str = "PING") -> bytes:
+    """Return the first reply to a command, without its length."""
+    client.sendall(encode_command(command))
     length = int.from_bytes(client.recv(8, socket.MSG_WAITALL), "little")
     return client.recv(length, socket.MSG_WAITALL)
 
@@ -82,3 +82,22 @@ def test_many_bad_clients_hold_nobody_up_and_end_with_the_server(tmp_path: Path)
             r.execute_command("SHUTDOWN")
         assert daemon.process.wait(timeout=20) == 0
         assert time.monotonic() - began < 15
+
+
+def test_clients_do_not_take_the_files_that_the_server_needs(tmp_path: Path) -> None:
+    few = ("prlimit", "--nofile=96:96")
+    with Daemon(tmp_path / "archive", wrapper=few) as daemon, ExitStack() as all_:
+
+        def connect() -> socket.socket:
+            return all_.enter_context(socket.create_connection(("127.0.0.1", daemon.port)))
+
+        first, *_ = [connect() for _ in range(200)]
+        for command in (
+            "CREATE 'mic' 48000 2 24 |> OPEN 'mic'",
+            "EVAL '(vector->audio #s32(1 2) 48000 2 24)' |> STREAM 'mic'",
+            "CLOSE 'mic'",
+        ):
+            assert b"error" not in ask(first, command)
+        assert ask(first, "RANGE 'mic' 0 1").endswith(b"\1\0\0\0\2\0\0\0")
+        assert daemon.stop() == 0
+        assert "96 files can be open at once" in daemon.log()
