@@ -33,9 +33,8 @@ class Attaching(Core):
         self.check_attachment(stream_id, name, len(contents))
         with self._lock:
             stream = self._find(stream_id)
-        self.upkeep.sync_log_if_possible()
-        self._settler.settle(stream)
-        self.upkeep.settled(stream)
+        if stream.is_new:
+            self.upkeep.settle(stream)
         with stream.io:
             self._refuse_deleted(stream)
             try:

@@ -8,7 +8,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 from crc32c import crc32c
 
@@ -63,6 +63,7 @@ class Catalog:
     def __init__(self, fs: FileSystem) -> None:
         self.replaced: str | None = None
         self._fs = fs
+        self._forgotten: set[int] = set()
         if NAME not in fs.list("") and fs.list(FOLDER):
             self.replaced = "it was missing"
         self._database = fs.database(NAME)
@@ -104,6 +105,18 @@ class Catalog:
         """Yield all streams, closed and without their sessions."""
         return _load(self._database)
 
+    def forget(self, streams: Iterable[Stream]) -> None:
+        """Let a recovery look into the folders of these streams, until `apply` tells of them anew.
+
+        Their ``stream.json`` is about to know more than is said here, and no log tells of it.
+        """
+        serials = {stream.serial for stream in streams}
+        with self._transaction():
+            self._database.execute("PRAGMA user_version = 0")
+            self._remove(serials)
+        self._complete = False
+        self._forgotten |= serials
+
     def apply(self, changed: Iterable[Stream], deleted: Iterable[int]) -> None:
         """Take over what has changed since the last checkpoint, in one transaction."""
         rows = [
@@ -122,17 +135,28 @@ class Catalog:
             )
             for stream in changed
         ]
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            if not self._complete:
+        gone = set(deleted)
+        forgotten = self._forgotten - gone - {serial for serial, *_ in rows}
+        with self._transaction():
+            if not self._complete and not forgotten:
                 self._finish()
-            self._database.executemany(
-                "DELETE FROM streams WHERE serial = ?", ((serial,) for serial in deleted)
-            )
+            self._remove(gone)
             self._database.executemany(
                 "INSERT OR REPLACE INTO streams VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
                 [(*row, _checksum(row)) for row in rows],
             )
+        self._forgotten = forgotten
+
+    def _remove(self, serials: Iterable[int]) -> None:
+        self._database.executemany(
+            "DELETE FROM streams WHERE serial = ?", ((serial,) for serial in serials)
+        )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
             self._database.execute("COMMIT")
         except BaseException:
             if self._database.in_transaction:

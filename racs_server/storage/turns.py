@@ -158,9 +158,7 @@ class Turns(Core):
 
     def _finish_close(self, stream: Stream) -> None:
         try:
-            self.upkeep.sync_log_if_possible()
-            self._settler.settle(stream, cut=True)
-            self.upkeep.settled(stream)
+            self.upkeep.settle(stream, cut=True)
         finally:
             with self._lock:
                 stream.opening = None

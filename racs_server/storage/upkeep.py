@@ -135,28 +135,50 @@ class Upkeep:
             with self._lock:
                 raise self._fail(error) from error
 
-    def settled(self, stream: Stream) -> None:
-        """Note that a stream was settled; where the log has failed, the catalogue is told at once.
+    def settle(self, stream: Stream, *, cut: bool = False) -> None:
+        """Settle a stream that is closed, or new: one whose records the log has; blocks.
 
-        Else nothing but the log would tell a recovery that ``stream.json`` knows more than it.
+        Parameters
+        ----------
+        stream
+            The stream.
+        cut
+            Whether room allocated ahead is given back.
+
+        Raises
+        ------
+        StorageError
+            The disk failed to store it.
         """
-        if self._failed is not None:
-            with self._checkpointing:
-                try:
-                    self._catalog.apply([stream], [])
-                except (OSError, sqlite3.Error) as error:
-                    logger.error("%r is not in the catalogue as it is: %s", stream.id, error)
+        if self._is_explained():
+            self._settler.settle(stream, cut=cut)
+            return
+        with self._checkpointing:
+            try:
+                self._catalog.forget([stream])
+            except (OSError, sqlite3.Error) as error:
+                raise disk_error(f"stream {stream.id!r} is not safely stored", error) from error
+            self._settler.settle(stream, cut=cut)
+            try:
+                self._catalog.apply([stream], [])
+            except (OSError, sqlite3.Error) as error:
+                logger.error("%r is not in the catalogue, but in its folder: %s", stream.id, error)
 
-    def sync_log_if_possible(self) -> None:
-        """Put the log on the medium before a checksum file or a ``stream.json`` is replaced.
+    def _is_explained(self) -> bool:
+        """Put the log on the medium, ere streams with records are settled; return if it has failed.
 
-        A crash between the two leaves checksums of more than ``stream.json`` knows: the log has to
-        explain that. A log that has failed must not keep streams from being settled, though.
+        A crash between the files that are replaced leaves checksums of more than ``stream.json``
+        knows, or a ``stream.json`` that knows more than the catalogue: a recovery looks at both
+        where the log has a record of the stream. A log that has failed cannot tell of it, and must
+        not keep streams from being settled: then the catalogue has to forget them before.
         """
         try:
+            self.flush()
             self.sync_log()
         except StorageError as error:
             logger.error("%s", error)
+            return False
+        return True
 
     def sync(self) -> None:
         """Put all audio taken so far on the medium, then the log: a group commit; blocks.
@@ -194,10 +216,13 @@ class Upkeep:
                 old = self._log.take_old()
                 touched, self._touched = self._touched, set()
                 deleted, self._deleted = self._deleted, []
-            self.sync_log_if_possible()
-            failed = self._settler.settle_all(touched)
-            settled = [stream for stream in touched if stream not in failed and not stream.deleted]
+            explained = self._is_explained()
+            failed: dict[Stream, StorageError] = {}
             try:
+                if not explained:
+                    self._catalog.forget(touched)
+                failed = self._settler.settle_all(touched)
+                settled = [s for s in touched if s not in failed and not s.deleted]
                 if deleted:
                     # Nothing may be left of a serial when the log has forgotten it.
                     self._fs.sync_folder(TRASH)

@@ -83,6 +83,7 @@ class StoreModel:
         session: bytes = ALICE,
         *,
         silence: bool = False,
+        flushed: bool = True,
     ) -> None:
         frames = []
         coming: dict[str, bytes] = {}
@@ -107,7 +108,8 @@ class StoreModel:
                 stream = self.expected[stream_id]
                 stream.session = stream.session or session
                 stream.take(pcm)
-            self.acknowledge()
+            if flushed:
+                self.acknowledge()
 
     def audio(self, stream: Expected, samples: int, *, silence: bool = False) -> bytes:
         size = samples * stream.format.sample_bytes
@@ -309,8 +311,10 @@ class StoreModel:
             self.disk.crash(seed)
         self.recover("kill" if seed is None else "power cut", halted_at)
 
-    def append_during(self, action: str, stream_id: str, to: str, when: int) -> None:
-        """Audio comes from another thread while something is done."""
+    def append_during(
+        self, action: str, stream_id: str, to: str, when: int, *, flushed: bool = True
+    ) -> None:
+        """Audio comes from another thread while something is done, which may acknowledge later."""
         if action in {"stop", "append", "create", "feed"} or (
             action == "close" and to == stream_id
         ):
@@ -322,7 +326,7 @@ class StoreModel:
             left -= 1
             # While a segment is opened another thread has to wait, as it does on a real disk.
             if left <= 0 and operation.kind != "open":
-                thread = threading.Thread(target=self.append_if_free, args=(to,))
+                thread = threading.Thread(target=self.append_if_free, args=(to, flushed))
                 thread.start()
                 thread.join()
 
@@ -330,13 +334,13 @@ class StoreModel:
         self.do(action, stream_id)
         self.disk.hook = None
 
-    def append_if_free(self, stream_id: str) -> None:
+    def append_if_free(self, stream_id: str, flushed: bool) -> None:
         stream = self.expected.get(stream_id)
         lock = self.store._lock
         if stream is not None and stream.session != FED and lock.acquire(blocking=False):
             self.disk.hook = None
             self.meanwhile = True
-            self.append([(stream_id, 90), (stream_id, 7)])
+            self.append([(stream_id, 90), (stream_id, 7)], flushed=flushed)
             self.meanwhile = False
             lock.release()
 
@@ -508,7 +512,13 @@ RULES: dict[str, Arguments] = {
         "silence": One(False, True),
     },
     "append_in_vain": {"stream_id": _ID, "bad": _ID, "session": _SESSION},
-    "append_during": {"action": _ACTION, "stream_id": _ID, "to": _ID, "when": Whole(1, 25)},
+    "append_during": {
+        "action": _ACTION,
+        "stream_id": _ID,
+        "to": _ID,
+        "when": Whole(1, 25),
+        "flushed": One(True, False),
+    },
     "feed": {"stream_id": _ID, "blocks": Several(_SAMPLES, 4)},
     "sync": {},
     "make_durable": {"stream_id": _ID},

@@ -127,7 +127,7 @@ def test_a_second_attempt_makes_durable_what_the_first_has_begun() -> None:
     assert start(disk).attachment("a", "notes") == b"second"
 
 
-def test_what_attaching_settles_is_known_without_the_log() -> None:
+def test_attaching_stores_nothing_that_the_log_could_not_take() -> None:
     disk = SimulatedDisk()
     store = start(disk)
     make_open(store, "a")
@@ -138,5 +138,6 @@ def test_what_attaching_settles_is_known_without_the_log() -> None:
     store.attach("a", "notes", b"abc")
     disk.crash(keep="none")
     store = start(disk)
-    assert store.info("a").size == 100
-    assert len(store.sessions("a")) == 1
+    assert store.attachment("a", "notes") == b"abc"
+    assert store.info("a").size == 0
+    assert store.sessions("a") == []

@@ -360,11 +360,13 @@ def test_a_stream_json_that_cannot_be_read_is_told_by_all_that_need_it() -> None
     store.expire("a", 3600)
     store.expire("b", 3600)
     disk.faults.append(Fault("read", file_of("a", "stream.json"), times=3))
-    for call in (store.upkeep.checkpoint, lambda: store.sessions("a")):
+    for call in (
+        store.upkeep.checkpoint,
+        lambda: store.sessions("a"),
+        lambda: store.open_stream("a"),
+    ):
         with pytest.raises(StorageError, match="'a'"):
             call()
-    with pytest.raises(StorageError, match="'a'"):
-        store.attach("a", "notes", b"abc")
     store.upkeep.checkpoint()
     disk.crash(keep="none")
     assert [start(disk).seconds_left("a")] == [3600]
