@@ -5,6 +5,8 @@ Uses the standard library alone: the rune's environment need not have this packa
 
 import ast
 import asyncio
+import atexit
+import contextlib
 import functools
 import inspect
 import json
@@ -12,6 +14,7 @@ import logging
 import os
 import runpy
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,10 +47,42 @@ def prepare() -> None:
     if not hasattr(runes_client, "results"):
         runes_client.results = runes_client.output
     for module in (runes_client, sys.modules.get("runes_client.core")):
-        for name in ("output", "results"):
-            give = getattr(module, name, None)
-            if callable(give):
-                setattr(module, name, _with_originals(give))
+        for name, around in _AROUND.items():
+            function = getattr(module, name, None)
+            if callable(function):
+                setattr(module, name, around(function))
+
+
+_ended: list[bool] = []
+"""Whether a connection to the hub is over; one element for each that is."""
+
+
+def _with_an_end(connect: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what connects in the same way; see `leave`."""
+
+    @functools.wraps(connect)
+    def connecting(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return connect(*args, **kwargs)
+        finally:
+            _ended.append(True)
+
+    return connecting
+
+
+def leave(status: int) -> None:
+    """End the process when the script has ended.
+
+    The client's heartbeats go on in a thread of their own, and would keep a process alive that does
+    nothing else any more: as after ``sys.exit()`` in a rune's function.
+    """
+    if not _ended:
+        sys.exit(status)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(status)
 
 
 def _with_originals(give: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,6 +98,14 @@ def _with_originals(give: Callable[..., Any]) -> Callable[..., Any]:
         return output
 
     return giving
+
+
+_AROUND: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
+    "connect_to_server": _with_an_end,
+    "output": _with_originals,
+    "results": _with_originals,
+}
+"""Functions of the client, and what is put around them."""
 
 
 def _send_originals(kind: Any) -> None:
@@ -122,10 +165,22 @@ def main() -> None:
     path = Path(sys.argv[0])
     sys.path[0] = str(path.resolve().parent)
     prepare()
-    if path.suffix == ".ipynb":
-        run_notebook(path)
-    else:
-        runpy.run_path(str(path), run_name="__main__")
+    status = 0
+    try:
+        if path.suffix == ".ipynb":
+            run_notebook(path)
+        else:
+            runpy.run_path(str(path), run_name="__main__")
+    except SystemExit as left:
+        status = left.code if isinstance(left.code, int) else int(left.code is not None)
+        if isinstance(left.code, str):
+            print(left.code, file=sys.stderr)
+    except KeyboardInterrupt:
+        status = 130
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    leave(status)
 
 
 if __name__ == "__main__":

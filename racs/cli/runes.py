@@ -8,29 +8,20 @@ import json
 import os
 import shutil
 import ssl
-import subprocess
 import sys
 import tempfile
-import threading
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 import click
 
-from racs.cli.base import UNREACHABLE, Command, Failure
+from racs.cli.base import Command, Failure
+from racs.cli.rune_process import Calls, Launch
 
 DEFAULT_HUB = "http://127.0.0.1:8765"
 _BOOT = Path(__file__).with_name("rune_boot.py")
-_REPORT = 0.5
-_PATIENCE = 3.0
-_HTTP_TIME = 10.0
-_MOST_KEPT = 1 << 20
 
 _TEMPLATE = '''\
 """A rune: run it with  racs rune run {file}"""
@@ -169,135 +160,6 @@ def run(
             click.echo("racs: the rune was stopped from the page; it starts again", err=True)
     if status:
         raise Failure(f"{script} has ended with status {status}")
-
-
-class Calls:
-    """JSON over HTTP.
-
-    Parameters
-    ----------
-    ca
-        A certificate that vouches for the server, besides the usual ones.
-    """
-
-    def __init__(self, ca: str | None = None) -> None:
-        self._context = ssl.create_default_context()
-        if ca is not None:
-            self._context.load_verify_locations(ca)
-
-    def __repr__(self) -> str:
-        return "<Calls>"
-
-    def post(self, url: str, body: dict[str, Any], token: str = "") -> dict[str, Any]:
-        """Return what the server answers.
-
-        Raises
-        ------
-        Failure
-            It refuses, or is not there.
-        """
-        if not url.startswith(("http://", "https://")):
-            raise Failure(f"{url!r} is no address of a hub: expected http://host:port")
-        headers = {"Content-Type": "application/json"}
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
-        request = Request(url, json.dumps(body).encode(), headers, method="POST")  # noqa: S310
-        context = self._context if url.startswith("https") else None
-        try:
-            with urlopen(request, timeout=_HTTP_TIME, context=context) as response:  # noqa: S310
-                answer: dict[str, Any] = json.load(response)
-                return answer
-        except HTTPError as error:
-            raise Failure(_detail(error)) from None
-        except (URLError, OSError) as error:
-            why = getattr(error, "reason", error)
-            raise Failure(
-                f"there is no hub at {url}: {why}. Start one with racs-server --hub-port 8765, or"
-                " name another with --hub",
-                UNREACHABLE,
-            ) from None
-
-
-def _detail(error: HTTPError) -> str:
-    try:
-        return str(json.load(error)["detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"the hub says {error.code} {error.reason}"
-
-
-class Launch:
-    """One life of a rune's process.
-
-    Parameters
-    ----------
-    command, environment
-        The process.
-    base
-        The hub's address with the rune's key.
-    calls
-        How to reach it.
-    """
-
-    def __init__(
-        self, command: list[str], environment: dict[str, str], base: str, calls: Calls
-    ) -> None:
-        self._command = command
-        self._environment = environment
-        self._url = f"{base}api/rune/output"
-        self._calls = calls
-        self._lock = threading.Lock()
-        self._output = bytearray()
-
-    def __repr__(self) -> str:
-        return f"<Launch {self._command}>"
-
-    def run(self) -> int | None:
-        """Run it to its end; its exit status, or None if the page has stopped it."""
-        process = subprocess.Popen(  # noqa: S603 (running it is what this is for)
-            self._command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        reader = threading.Thread(target=self._read, args=(process,), daemon=True)
-        reader.start()
-        try:
-            while process.poll() is None:
-                time.sleep(_REPORT)
-                if self._report():
-                    return None
-            return process.returncode
-        except KeyboardInterrupt:
-            return 0
-        finally:
-            _end(process)
-            reader.join(_PATIENCE)
-            self._report(f"the rune's process has ended, with status {process.returncode}")
-
-    def _read(self, process: "subprocess.Popen[bytes]") -> None:
-        assert process.stdout is not None
-        while piece := process.stdout.read1(1 << 16):  # type: ignore[attr-defined]
-            sys.stdout.buffer.write(piece)
-            sys.stdout.buffer.flush()
-            with self._lock:
-                self._output += piece
-                del self._output[:-_MOST_KEPT]
-
-    def _report(self, ended: str = "") -> bool:
-        """Send the hub what was printed, and why it is over; whether the rune is to be stopped."""
-        with self._lock:
-            text = bytes(self._output).decode(errors="replace")
-            self._output.clear()
-        try:
-            return bool(self._calls.post(self._url, {"text": text, "ended": ended}).get("stop"))
-        except Failure:
-            return False  # the rune itself says what is wrong, and goes on when it is over
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(_PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _kept_token() -> str:

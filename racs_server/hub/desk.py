@@ -15,7 +15,7 @@ Invariants
 
 import secrets
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -78,6 +78,21 @@ def next_offer(rune: Rune | None, active: Sequence[Run], now: float) -> Run | No
         return None
     patience = PROBE_AGAIN if holders else OFFER_AGAIN
     return waiting if now - waiting.offered >= patience else None
+
+
+def going_on(runs: Iterable[Run], then: float) -> Run | None:
+    """Return the run that was going on at a time, or had ended just then; None if there was none.
+
+    Parameters
+    ----------
+    runs
+        Of one process.
+    then
+        Seconds since the epoch.
+    """
+    mine = (run for run in runs if 0 < run.started <= then)
+    mine = (run for run in mine if run.holds or then - run.ended < JUST_NOW)
+    return max(mine, key=lambda run: run.started, default=None)
 
 
 def inside(token: str, master: str) -> str:
@@ -309,8 +324,15 @@ class Desk:
         self.book.put(*ended)
         return ended
 
-    def take_output(self, key: str, text: str) -> str:
-        """Add what a rune's process printed to the run that it is busy with, or was just now.
+    def take_output(self, key: str, printed: Iterable[tuple[float, str]]) -> str:
+        """Add what a rune's process printed to the runs in which it did.
+
+        Parameters
+        ----------
+        key
+            The rune's.
+        printed
+            How many seconds ago, and what, in order.
 
         Returns
         -------
@@ -318,17 +340,23 @@ class Desk:
         process can end; "" if there is none.
         """
         tokens = [rune.token for rune in self.book.select(Rune) if rune.key == key]
-        runs = [run for token in tokens for run in self.book.last(Run, 5, "", token=token)]
+        runs = [run for token in tokens for run in self._begun(token)]
         now = self._clock()
-        mine = [run for run in runs if run.holds or (run.ended and now - run.ended < JUST_NOW)]
-        if mine and text:
-            run = max(mine, key=lambda each: each.holds)
-            room = MOST_CONSOLE - len(run.console)
-            if room > 0:
-                cut = "\n… and more, which is not kept\n" if len(text) > room else ""
-                console = run.console + text[:room] + cut
-                self.book.put(_replace(run, console=console, archived=False))
+        texts: dict[str, str] = {}
+        for age, text in printed:
+            run = going_on(runs, now - age)
+            if run is not None:
+                texts[run.id] = texts.get(run.id, "") + text
+        self.book.put(*(_with_console(run, texts[run.id]) for run in runs if texts.get(run.id)))
         return next((run.id for run in runs if run.holds and run.state == ABORTED), "")
+
+    def _begun(self, token: str) -> list[Run]:
+        """Return the runs that a rune holds, and those that may have ended just now."""
+        found = self.book.select(Run, token=token, holds=True)
+        ended = [
+            run for state in FINAL for run in self.book.last(Run, 1, "", token=token, state=state)
+        ]
+        return [*found, *(run for run in ended if not run.holds)]
 
     def take_end(self, key: str, why: str) -> None:
         """Take note that a rune's process is over."""
@@ -342,6 +370,15 @@ class Desk:
         if run.token != token:
             raise NotFoundError(f"the connection {token!r} has no run {run_id!r}")
         return run
+
+
+def _with_console(run: Run, text: str) -> Run:
+    """Return a run in which its process has printed something more, as far as there is room."""
+    room = MOST_CONSOLE - len(run.console)
+    if room <= 0:
+        return run
+    cut = "\n… and more, which is not kept\n" if len(text) > room else ""
+    return _replace(run, console=run.console + text[:room] + cut, archived=False)
 
 
 def new_id() -> str:

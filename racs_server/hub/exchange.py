@@ -12,11 +12,12 @@ PATCH    update_message_status/{token}/{id}/              {}
 POST     reply_to_message/                                {}
 ======== ================================================ ============================
 
-``POST /api/rune/output`` (``{"text": …, "ended": …}``) is for the launcher: what a rune's process
-has printed, and, when it is over, why; the answer ``{"stop": id}`` names a run that only the end of
-the process can end, or is "".
+``POST /api/rune/output`` (``{"printed": [[age, text] …], "ended": …}``) is for the launcher: what a
+rune's process has printed, ``age`` seconds ago, and, when it is over, why; the answer
+``{"stop": id}`` names a run that only the end of the process can end, or is "".
 """
 
+import msgspec
 import trio
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -129,8 +130,11 @@ class Exchange(Handlers):
         if not visitor.key:
             raise AccessError("this is for who has a rune's key")
         body = await json_of(self._hub, request)
-        texts = (text_of(body, "text", ""), text_of(body, "ended", ""))
-        stop = await self._hub.take_output(visitor.key, *texts)
+        try:
+            printed = msgspec.convert(body.get("printed", []), list[tuple[float, str]])
+        except msgspec.ValidationError as error:
+            raise RequestError(f"printed: {error}") from None
+        stop = await self._hub.take_output(visitor.key, printed, text_of(body, "ended", ""))
         return JSONResponse({"stop": stop})
 
 

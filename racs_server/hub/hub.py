@@ -13,7 +13,7 @@ Invariants
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
@@ -193,12 +193,12 @@ class Hub:
         self._ring(token)
         self._to_archive.set()
 
-    async def take_output(self, key: str, text: str, ended: str) -> str:
+    async def take_output(self, key: str, printed: Sequence[tuple[float, str]], ended: str) -> str:
         """Take what a rune's process has printed, and why it is over; see `Desk.take_output`."""
-        stop = await self.do(self.desk.take_output, key, text)
+        stop = await self.do(self.desk.take_output, key, printed)
         if ended:
             await self.do(self.desk.take_end, key, ended)
-        if text or ended:
+        if printed or ended:
             self.changes.tell()
             self._to_archive.set()
         return stop

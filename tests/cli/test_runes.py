@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +10,18 @@ from pathlib import Path
 import pytest
 
 from racs.cli import rune_boot
+from racs.cli.rune_process import Printed
 from tests.cli.conftest import Run
 
 CLIENT = """
+import threading
+
 def output():
     return "the results"
+
+def connect_to_server():
+    threading.Thread(target=threading.Event().wait).start()  # as its heartbeats, without end
+    raise SystemExit(3)
 """
 
 
@@ -33,6 +41,7 @@ def boot(script: Path, python_path: str, *arguments: str) -> "subprocess.Complet
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
 
 
@@ -88,6 +97,55 @@ def test_a_notebook_runs_cell_by_cell(tmp_path: Path, python_path: str) -> None:
     notebook = tmp_path / "rune.ipynb"
     notebook.write_text(json.dumps({"cells": cells}), encoding="utf-8")
     assert boot(notebook, python_path).stdout == "42\n"
+
+
+def test_a_rune_that_leaves_ends_although_its_heartbeats_go_on(
+    tmp_path: Path, python_path: str
+) -> None:
+    script = tmp_path / "rune.py"
+    script.write_text(
+        "import atexit, runes_client\n"
+        "atexit.register(print, 'the last word')\n"
+        "runes_client.connect_to_server()",
+        encoding="utf-8",
+    )
+    result = boot(script, python_path)
+    assert (result.returncode, result.stdout) == (3, "the last word\n"), result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_what_ends_the_launcher_ends_the_rune(
+    tmp_path: Path, python_path: str, number: signal.Signals
+) -> None:
+    script = tmp_path / "rune.py"
+    script.write_text("import os, time\nprint(os.getpid())\ntime.sleep(600)", encoding="utf-8")
+    hub = ["--hub", "http://127.0.0.1:9/r/key"]
+    command = [sys.executable, "-c", "from racs.cli.main import cli; cli()", "rune", "run", *hub]
+    with subprocess.Popen(
+        [*command, str(script)],
+        env={**os.environ, "PYTHONPATH": python_path},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as launcher:
+        assert launcher.stdout is not None
+        rune = int(launcher.stdout.readline())
+        launcher.send_signal(number)
+        assert launcher.wait(120) == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(rune, 0)
+
+
+def test_what_the_hub_was_not_told_waits_for_it() -> None:
+    printed = Printed()
+    printed.add("one")
+    taken = printed.take()
+    printed.add("two")
+    printed.give_back(taken)
+    assert "".join(text for _, text in printed.take()) == "onetwo"
+    printed.add("x" * (1 << 20))
+    printed.add("the end")
+    kept = "".join(text for _, text in printed.take())
+    assert (len(kept), kept[-8:]) == (1 << 20, "xthe end")
 
 
 def test_a_python_without_the_client_is_told(tmp_path: Path) -> None:

@@ -156,20 +156,34 @@ def test_a_run_of_another_connection_is_not_to_be_had(desk: Desk) -> None:
 
 def test_what_a_process_prints_belongs_to_its_run(desk: Desk, clock: Clock) -> None:
     begin(desk, "a")
-    assert desk.take_output(KEY, "hello ") == ""
+    assert desk.take_output(KEY, [(0.0, "hello ")]) == ""
     desk.take_reply(TOKEN, "a", {"status": "completed", "logs": "inner"})
-    desk.take_output(KEY, "world")
+    desk.take_output(KEY, [(0.0, "wor"), (0.0, "ld")])
     clock.now += 5
-    desk.take_output(KEY, "later")
+    desk.take_output(KEY, [(0.0, "later")])
     assert desk.run("a").all_logs == "inner\nhello world"
 
 
-def test_the_launcher_is_told_of_a_stopped_run(desk: Desk) -> None:
+def test_what_was_printed_in_the_run_before_stays_there(desk: Desk, clock: Clock) -> None:
     begin(desk, "a")
-    desk.abort(TOKEN)
-    assert desk.take_output(KEY, "") == "a"
+    clock.now += 1
+    desk.take_reply(TOKEN, "a", {"status": "completed"})
+    clock.now += 1
+    begin(desk, "b")
+    clock.now += 30  # the hub was away meanwhile, for one that could not tell it
+    desk.take_output(KEY, [(32.0, "one "), (30.5, "more"), (29.0, "two")])
+    assert (desk.run("a").console, desk.run("b").console) == ("one more", "two")
+
+
+def test_the_launcher_is_told_of_a_stopped_run_however_many_wait(desk: Desk) -> None:
+    begin(desk, "a")
+    for number in range(10):
+        queued(desk, str(number), 2.0 + number)
+    desk.abort(TOKEN, "a")
+    assert desk.take_output(KEY, [(0.0, "still here")]) == "a"
+    assert desk.run("a").console == "still here"
     desk.take_end(KEY, "it was ended")
-    assert desk.take_output(KEY, "") == ""
+    assert desk.take_output(KEY, []) == ""
     assert desk.run("a").state == "aborted"
 
 
