@@ -1,5 +1,6 @@
 """The hub as an ASGI application: its addresses, the gateway's, and the page, behind one door."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from racs_server.errors import AccessError, BusyError, RacsError, RequestError
+from racs_server.errors import AccessError, BusyError, LimitError, RacsError, RequestError
 from racs_server.hub.api import PageApi
 from racs_server.hub.bodies import TooSlowError
 from racs_server.hub.desk import NotFoundError
@@ -48,9 +49,10 @@ def create_app(hub: Hub, gateway: ASGIApp | None = None, page: Path = PAGE) -> S
         The folder of the page, given out under ``/``.
     """
     parts = (Exchange(hub), Plugin(hub), Transfer(hub), PageApi(hub))
+    routes = [route for part in parts for route in part.routes()]
     rest = Mount("/", _PageOr(page, gateway))
     return Starlette(
-        routes=[route for part in parts for route in part.routes()] + [rest],
+        routes=[*routes, *_other_methods(routes), rest],
         middleware=[Middleware(Door, hub=hub)],
         exception_handlers={
             RacsError: _answer_error,
@@ -58,6 +60,34 @@ def create_app(hub: Hub, gateway: ASGIApp | None = None, page: Path = PAGE) -> S
             ClientDisconnect: _answer_nobody,
         },
     )
+
+
+def _other_methods(routes: Iterable[Route]) -> list[Route]:
+    """Return routes that say of each path what can be done to it; to stand behind those."""
+    methods: dict[str, set[str]] = {}
+    for route in routes:
+        methods.setdefault(route.path, set()).update(route.methods or ())
+    return [Route(path, _OtherMethod(known)) for path, known in methods.items()]
+
+
+class _OtherMethod:
+    """Answers what cannot be done to a path.
+
+    Parameters
+    ----------
+    methods
+        What can be.
+    """
+
+    def __init__(self, methods: Iterable[str]) -> None:
+        self._allow = ", ".join(sorted(methods))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        detail = f"there is no {scope['method']} {scope['path']}: there is {self._allow}"
+        answer = problem(405, "This cannot be done to it", detail)
+        answer.headers["allow"] = self._allow
+        await answer(scope, receive, send)
 
 
 class _PageFiles(StaticFiles):
@@ -99,6 +129,7 @@ _PROBLEMS: tuple[tuple[type[RacsError], int, str], ...] = (
     (AccessError, 403, "Not allowed"),
     (TooSlowError, 408, "It did not come in time"),
     (BusyError, 503, "The server has no room for it now"),
+    (LimitError, 413, "It is more than a limit allows"),
     (RequestError, 400, "It cannot be done as it stands"),
     (RacsError, 503, "The server could not do it"),
 )

@@ -6,7 +6,7 @@ import msgspec
 import trio
 from starlette.requests import ClientDisconnect, Request
 
-from racs_server.errors import RequestError
+from racs_server.errors import LimitError, RequestError
 from racs_server.hub.hub import Hub
 
 _MOST_JSON = 64 << 20
@@ -78,7 +78,9 @@ async def json_of(hub: Hub, request: Request) -> dict[str, Any]:
     Raises
     ------
     RequestError
-        It is none, or too large, or too slow.
+        It is none, or too slow.
+    LimitError
+        It is too large.
     BusyError
         There is no memory for it now.
     """
@@ -87,7 +89,7 @@ async def json_of(hub: Hub, request: Request) -> dict[str, Any]:
         async for chunk in Chunks(hub, request):
             data += chunk
             if len(data) > _MOST_JSON:
-                raise RequestError(f"more than {_MOST_JSON >> 20} MiB of JSON")
+                raise LimitError(f"more than {_MOST_JSON >> 20} MiB of JSON")
             await lease.grow(_JSON_WEIGHT * len(data))
         try:
             body = msgspec.json.decode(data or b"{}")

@@ -17,6 +17,7 @@ import re
 from pathlib import Path
 from urllib.parse import quote, unquote_plus
 
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -32,6 +33,23 @@ _SHOWN = ("audio/", "video/", "image/png", "image/jpeg", "image/gif", "image/web
 """What a browser may show that comes from a rune; the rest it saves."""
 
 
+class _Rest(Convertor[str]):
+    """The rest of a path, whatever it is: a file's name may have a line break in it."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        """Return it."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return it."""
+        return value
+
+
+register_url_convertor("rest", _Rest())
+
+
 class Transfer(Handlers):
     """Files, in both directions."""
 
@@ -39,9 +57,9 @@ class Transfer(Handlers):
         """Return all that there are."""
         return [
             *(Route(f"/api/hub/get_signed_url{end}", self._sign) for end in ("/", "")),
-            Route("/uploads/{id}/{name:path}", self._take_upload, methods=["PUT"]),
+            Route("/uploads/{id}/{name:rest}", self._take_upload, methods=["PUT"]),
             Route("/api/rune/original", self._take_original, methods=["PUT"]),
-            Route("/files/{id}/{name:path}", self._file, methods=["GET"]),
+            Route("/files/{id}/{name:rest}", self._file, methods=["GET"]),
             Route("/files/{name}", self._input, methods=["GET"]),
         ]
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -191,9 +192,28 @@ def test_a_page_cannot_name_a_path(page: Page, rune: httpx.Client, value: object
 
 
 def test_a_file_that_is_too_large_is_refused(rune: httpx.Client, page: Page) -> None:
-    assert put(rune, "large.wav", bytes(100_001)).status_code == 400
+    assert put(rune, "large.wav", bytes(100_001)).status_code == 413
     response = page.http.post("uploads", params={"name": "x"}, content=bytes(100_001))
+    assert response.status_code == 413
     assert "hub_max_file" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("name", ["line\nbreak.txt", "a/b\\c.txt", "50%2Fx.txt", "<é> 'q\".txt"])
+def test_a_file_may_have_any_name(rune: httpx.Client, name: str) -> None:
+    signed = rune.get(f"/api/hub/get_signed_url/?token=myToken&filename={quote(name, safe='')}")
+    made = httpx.put(signed.json()["signed_url"], content=b"so far").json()
+    last = name.rpartition("/")[2]
+    assert made["name"] == last
+    response = rune.get(f"files/{made['id']}/{quote(last, safe='')}")
+    assert (response.status_code, response.content) == (200, b"so far")
+
+
+def test_what_cannot_be_done_to_a_path_is_told(page: Page, rune: httpx.Client) -> None:
+    for path, allow in [("api/page/runes", "GET, HEAD"), ("api/hub/send_message/", "POST")]:
+        response = rune.put(path)
+        assert (response.status_code, response.headers["allow"]) == (405, allow)
+        assert response.headers["content-type"] == "application/problem+json"
+        assert allow in response.json()["detail"]
 
 
 def test_an_address_that_was_not_given_out(rune: httpx.Client) -> None:
