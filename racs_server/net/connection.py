@@ -151,6 +151,8 @@ class Connection:
         self._scope = trio.CancelScope()
         self._ending = False
         self._event: Event | None = None
+        self._is_left = False
+        """Something of what has come is left for the client's own task."""
         self._prepared: Prepared | None = None
         self._value: Value = None
         self._appending: Appending | None = None
@@ -223,26 +225,32 @@ class Connection:
     async def _receive(self) -> None:
         """Return when something has come that takes time; the rest is answered meanwhile."""
         if self._appending is None and self._inbox.may_rest():
-            await self._inbox.rest(self._answer_now)
+            await self._inbox.rest(self._answer_now, self._send_now)
             return
         deadline = None if self._appending is None else self._appending.deadline
         await self._inbox.receive(math.inf if deadline is None else deadline)
         self._look_at_users()
 
-    def _answer_now(self) -> bool:
-        """Answer what has come; return whether that was all, and nothing of it has to wait."""
+    def _answer_now(self) -> None:
+        """Answer what has come, until something has to wait; the replies are gathered."""
+        self._is_left = False
         if not self._inbox.receive_now():
-            return True
+            return
         self._look_at_users()
         for _ in range(_TURN):
             event = self._next_event()
             if event is None:
-                sent = self._outbox.flush_now()
-                return sent and not self._inbox.ended and self._inbox.may_rest()
+                return
             if not self._answer_at_once(event):
                 self._event = event
-                return False
-        return False
+                break
+        self._is_left = True
+
+    def _send_now(self) -> bool:
+        """Send the replies; return whether nothing is left for the client's own task."""
+        if self._is_left or not self._outbox.flush_now():
+            return False
+        return not self._inbox.ended and self._inbox.may_rest()
 
     async def _answer_all(self) -> None:
         """Answer every request that has come whole."""

@@ -8,7 +8,7 @@ Invariants
 """
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import TypeVar
 
 import msgspec
@@ -17,6 +17,7 @@ import trio
 from racs.wire import Event, Limits, ServerConnection
 from racs.wire.connection import SERVER_BUFFER
 from racs_server.errors import LimitError
+from racs_server.net.lookout import Answer, Send
 from racs_server.net.memory import Budget, Lease
 from racs_server.net.transport import Transport
 from racs_server.net.watching import Traffic
@@ -163,9 +164,9 @@ class Inbox:
         self._deadline.stalls_at = now + STALL
         return True
 
-    async def rest(self, answer: Callable[[], bool]) -> None:
-        """Have `answer` called each time that bytes have come, until it returns False."""
-        await self._wait(self._transport.rest(answer))
+    async def rest(self, answer: Answer, send: Send) -> None:
+        """Have both called each time that bytes have come, until `send` says False."""
+        await self._wait(self._transport.rest(answer, send))
 
     async def receive(self, until: float = math.inf) -> None:
         """Wait for bytes, or for room for them, not longer than until some time."""

@@ -3,8 +3,12 @@
 A task of its own that waits for each client's socket costs more than most requests do (measured: a
 message through the event loop 80 us, its answer 25 us). So clients that are at rest, of whom the
 next request may be answered without a wait, share one wait: all who have sent something are
-answered one after the other in the same turn, by a plain call. Only what has to wait (for the disk,
+answered one after the other in the same turn, by plain calls. Only what has to wait (for the disk,
 for a slow client) is done in the client's own task.
+
+The replies are sent when all have been answered. So the commit log gets one record of all that they
+brought (it is written before the first reply is sent), and each half of the work finds its code in
+the processor's cache (measured: 4 clients get 15 % more replies, 16 clients 20 %).
 
 Being woken costs a client as much again: after a turn the look-out stays awake for a moment, as
 long as that pays.
@@ -22,8 +26,10 @@ from collections.abc import Callable
 import outcome
 import trio
 
-Answer = Callable[[], bool]
-"""Takes what has come and answers it; returns whether the client is at rest again."""
+Answer = Callable[[], None]
+"""Takes what has come and answers it; the replies are kept."""
+Send = Callable[[], bool]
+"""Sends the replies; returns whether the client is at rest again."""
 
 _AT_ONCE = 32
 """Clients that are answered before the clock is looked at."""
@@ -40,24 +46,24 @@ class Lookout:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._resting: dict[int, tuple[Answer, trio.lowlevel.Task]] = {}
+        self._resting: dict[int, tuple[Answer, Send, trio.lowlevel.Task]] = {}
         self._blind = 0
 
     def __repr__(self) -> str:
         return f"<Lookout for {len(self._resting)} clients>"
 
-    async def rest(self, descriptor: int, answer: Answer) -> None:
-        """Have `answer` called each time that bytes have come, until it returns False.
+    async def rest(self, descriptor: int, answer: Answer, send: Send) -> None:
+        """Have both called each time that bytes have come, until `send` says False.
 
         Parameters
         ----------
         descriptor
             Of the client's socket. No other task waits for it meanwhile.
-        answer
-            Must not wait. What it raises is raised here.
+        answer, send
+            Must not wait. What they raise is raised here.
         """
         self._epoll.register(descriptor, select.EPOLLIN)
-        self._resting[descriptor] = answer, trio.lowlevel.current_task()
+        self._resting[descriptor] = answer, send, trio.lowlevel.current_task()
 
         def leave(_: object) -> trio.lowlevel.Abort:
             self._forget(descriptor)
@@ -82,8 +88,9 @@ class Lookout:
     def _take_turn(self) -> None:
         end = time.perf_counter() + _TURN
         while ready := self._epoll.poll(0, _AT_ONCE) or self._stay_awake():
-            for descriptor, _ in ready:
-                self._serve(descriptor)
+            answered = [descriptor for descriptor, _ in ready if self._answer(descriptor)]
+            for descriptor in answered:
+                self._send(descriptor)
             if time.perf_counter() > end:
                 return
 
@@ -99,18 +106,30 @@ class Lookout:
         self._blind = _BLIND
         return []
 
-    def _serve(self, descriptor: int) -> None:
+    def _answer(self, descriptor: int) -> bool:
+        """Have a client answered; return whether it is still here to be sent its replies."""
         if descriptor not in self._resting:
-            return  # it was woken in this turn
-        answer, _ = self._resting[descriptor]
-        result = outcome.capture(answer)
-        if isinstance(result, outcome.Error):
-            self._end_rest(descriptor, result)
-        elif not result.value:
-            self._end_rest(descriptor, outcome.Value(None))
+            return False  # it was woken in this turn
+        answer, _, _ = self._resting[descriptor]
+        try:
+            answer()
+        except Exception as error:
+            self._end_rest(descriptor, outcome.Error(error))
+            return False
+        return True
+
+    def _send(self, descriptor: int) -> None:
+        if descriptor not in self._resting:
+            return
+        _, send, _ = self._resting[descriptor]
+        try:
+            if not send():
+                self._end_rest(descriptor, outcome.Value(None))
+        except Exception as error:
+            self._end_rest(descriptor, outcome.Error(error))
 
     def _end_rest(self, descriptor: int, result: outcome.Outcome[None]) -> None:
-        _, task = self._resting[descriptor]
+        _, _, task = self._resting[descriptor]
         self._forget(descriptor)
         trio.lowlevel.reschedule(task, result)
 

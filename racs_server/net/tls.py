@@ -18,7 +18,7 @@ from typing import cast
 import trio
 
 from racs_server.errors import StartError
-from racs_server.net.lookout import Answer
+from racs_server.net.lookout import Answer, Send
 from racs_server.net.transport import Transport
 
 logger = logging.getLogger(__name__)
@@ -97,19 +97,23 @@ class TlsTransport:
     def __repr__(self) -> str:
         return f"<TlsTransport {self._tls.version() or 'before the handshake'}>"
 
-    async def rest(self, answer: Answer) -> None:
-        """Have `answer` called each time that bytes have come, until it returns False."""
+    async def rest(self, answer: Answer, send: Send) -> None:
+        """Have both called each time that bytes have come, until `send` says False."""
         if not self._ready:
             await self._shake_hands()
 
-        def answer_all() -> bool:
-            while answer():
+        def send_all() -> bool:
+            while send():
                 if not self._more:
                     return True
+                answer()
             return False
 
-        if not self._more or answer_all():
-            await self._lower.rest(answer_all)
+        if self._more:
+            answer()
+            if not send_all():
+                return
+        await self._lower.rest(answer, send_all)
 
     def wake(self) -> None:
         """Let `rest` return, if that is what is done."""

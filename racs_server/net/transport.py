@@ -12,7 +12,7 @@ from typing import Protocol
 
 import trio
 
-from racs_server.net.lookout import Answer, Lookout
+from racs_server.net.lookout import Answer, Lookout, Send
 
 _ASK_AFTER = 60
 """Seconds of silence after which the system asks whether the peer is still there."""
@@ -27,10 +27,11 @@ Nothing tells the two apart but an answer to bytes, and there are none to send y
 class Transport(Protocol):
     """A byte stream to a client. All but `close` raise `trio.BrokenResourceError` when it left."""
 
-    async def rest(self, answer: Answer) -> None:
-        """Have `answer` called each time that bytes have come, until it returns False.
+    async def rest(self, answer: Answer, send: Send) -> None:
+        """Have both called each time that bytes have come, until `send` says False.
 
-        It takes them with `receive_now`, and does not wait. What it raises is raised here.
+        They take and send with `receive_now` and `send_now`, and do not wait. What they raise is
+        raised here.
         """
 
     def wake(self) -> None:
@@ -81,9 +82,9 @@ class SocketTransport:
     def __repr__(self) -> str:
         return f"<SocketTransport descriptor={self._fd}>"
 
-    async def rest(self, answer: Answer) -> None:
-        """Have `answer` called each time that bytes have come, until it returns False."""
-        await self._lookout.rest(self._fd, answer)
+    async def rest(self, answer: Answer, send: Send) -> None:
+        """Have both called each time that bytes have come, until `send` says False."""
+        await self._lookout.rest(self._fd, answer, send)
 
     def wake(self) -> None:
         """Let `rest` return, if that is what is done."""

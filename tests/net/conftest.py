@@ -12,7 +12,7 @@ from racs_server.app import open_store
 from racs_server.commands import Executor
 from racs_server.config import Settings
 from racs_server.net import Bus, Connection, GroupCommit, Services
-from racs_server.net.lookout import Answer
+from racs_server.net.lookout import Answer, Send
 from racs_server.storage import Store
 
 
@@ -39,10 +39,13 @@ class MemoryTransport:
         self._room += count
         self._read.set()
 
-    async def rest(self, answer: Answer) -> None:
+    async def rest(self, answer: Answer, send: Send) -> None:
         self._woken = False
         await self._wait_for_bytes()
-        while not self._woken and answer():
+        while not self._woken:
+            answer()
+            if not send():
+                return
             await self._wait_for_bytes()
 
     def wake(self) -> None:

@@ -12,7 +12,7 @@ from racs.wire.replies import ReplyError, Value
 from racs_server.commands import Executor
 from racs_server.config import Settings
 from racs_server.net import Bus, Connection, GroupCommit, Services
-from racs_server.net.lookout import Answer
+from racs_server.net.lookout import Answer, Send
 from racs_server.storage import Store
 from tests.storage.helpers import ALICE
 
@@ -29,11 +29,13 @@ class MemoryTransport:
         self._resting = trio.CancelScope()
         self._come: bytes | bytearray | None = None
 
-    async def rest(self, answer: Answer) -> None:
+    async def rest(self, answer: Answer, send: Send) -> None:
         with trio.CancelScope() as self._resting:
-            self._come = await self._incoming.receive_some(1 << 20)
-            while answer():
+            while True:
                 self._come = await self._incoming.receive_some(1 << 20)
+                answer()
+                if not send():
+                    return
 
     def wake(self) -> None:
         self._resting.cancel()

@@ -1,13 +1,12 @@
 """Clients' sockets at rest: who is answered when, and by whom."""
 
 import socket
-from collections.abc import Callable
 
 import pytest
 import trio
 import trio.testing
 
-from racs_server.net.lookout import Lookout
+from racs_server.net.lookout import Answer, Lookout, Send
 from racs_server.net.transport import SHUT_PATIENCE, SocketTransport
 
 
@@ -22,16 +21,25 @@ class Peer:
         stream = trio.SocketStream(trio.socket.from_stdlib_socket(server))
         self.transport = SocketTransport(stream, lookout)
         self.asked = 0
+        self.came: bytes | None = None
 
-    def answer(self) -> bool:
-        """Echo what has come; whether it was anything but the end, or a wish for more time."""
+    async def rest(self) -> None:
+        """Be answered, until the client leaves or wants time."""
+        await self.transport.rest(self.answer, self.send)
+
+    def answer(self) -> None:
+        """Take what has come; it is echoed."""
         buffer = memoryview(bytearray(64))
         count = self.transport.receive_now(buffer)
-        if not count:
-            return count is None
-        self.asked += 1
-        self.transport.send_now(buffer[:count])
-        return not bytes(buffer[:count]).endswith(b"slow")
+        self.came = None if count is None else bytes(buffer[:count])
+        self.asked += bool(count)
+
+    def send(self) -> bool:
+        """Send the echo; whether that was of anything but the end, or a wish for more time."""
+        if not self.came:
+            return self.came is None
+        self.transport.send_now(memoryview(self.came))
+        return not self.came.endswith(b"slow")
 
     def ask(self, request: bytes = b"request") -> None:
         """Send a request."""
@@ -60,7 +68,7 @@ def lookout(nursery: trio.Nursery) -> Lookout:
 async def test_all_who_rest_are_answered(lookout: Lookout, nursery: trio.Nursery) -> None:
     with Peer(lookout) as one, Peer(lookout) as other:
         for peer in (one, other):
-            nursery.start_soon(peer.transport.rest, peer.answer)
+            nursery.start_soon(peer.rest)
         for _ in range(3):
             one.ask()
             other.ask(b"other")
@@ -68,19 +76,45 @@ async def test_all_who_rest_are_answered(lookout: Lookout, nursery: trio.Nursery
         nursery.cancel_scope.cancel()
 
 
+async def test_all_who_have_asked_are_answered_before_a_reply_is_sent(
+    lookout: Lookout, nursery: trio.Nursery
+) -> None:
+    done = []
+
+    def noted(peer: Peer) -> tuple[Answer, Send]:
+        def answer() -> None:
+            done.append("answered")
+            peer.answer()
+
+        def send() -> bool:
+            done.append("sent")
+            return peer.send()
+
+        return answer, send
+
+    with Peer(lookout) as one, Peer(lookout) as other:
+        for peer in (one, other):
+            peer.ask()
+            nursery.start_soon(peer.transport.rest, *noted(peer))
+        for peer in (one, other):
+            assert await peer.reply() == b"request"
+        nursery.cancel_scope.cancel()
+    assert done == ["answered", "answered", "sent", "sent"]
+
+
 async def test_a_client_that_takes_time_is_left_to_its_own_task(
     lookout: Lookout, nursery: trio.Nursery
 ) -> None:
     with Peer(lookout) as one, Peer(lookout) as other:
-        nursery.start_soon(other.transport.rest, other.answer)
+        nursery.start_soon(other.rest)
         one.ask(b"slow")
-        await one.transport.rest(one.answer)
+        await one.rest()
         one.ask()
         other.ask()
         assert await other.reply() == b"request"
         assert one.asked == 1, "nobody else takes its next request"
         one.ask(b"slow")
-        await one.transport.rest(one.answer)
+        await one.rest()
         assert one.asked > 1
         nursery.cancel_scope.cancel()
 
@@ -89,12 +123,12 @@ async def test_all_other_tasks_get_their_turn(lookout: Lookout, nursery: trio.Nu
     with Peer(lookout) as peer:
         turns = 0
 
-        def answer() -> bool:
-            peer.answer()
+        def send() -> bool:
+            peer.send()
             peer.ask()  # there is always something to do
             return turns < 10
 
-        nursery.start_soon(peer.transport.rest, answer)
+        nursery.start_soon(peer.transport.rest, peer.answer, send)
         peer.ask()
         while turns < 10:
             await trio.lowlevel.checkpoint()
@@ -111,17 +145,16 @@ async def test_a_client_that_leaves(lookout: Lookout, *, cut: bool) -> None:
         peer.client.close()
         if cut:
             with pytest.raises(trio.BrokenResourceError):
-                await peer.transport.rest(peer.answer)
+                await peer.rest()
         else:
-            await peer.transport.rest(peer.answer)
+            await peer.rest()
             assert await peer.transport.receive_into(memoryview(bytearray(64))) == 0
 
 
 async def test_who_is_cancelled_is_waited_for_no_more(lookout: Lookout) -> None:
     with Peer(lookout) as peer:
-        answer: Callable[[], bool] = peer.answer
         with trio.move_on_after(0) as scope:
-            await peer.transport.rest(answer)
+            await peer.rest()
         assert scope.cancelled_caught
         peer.ask()
         buffer = memoryview(bytearray(64))
