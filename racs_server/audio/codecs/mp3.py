@@ -7,11 +7,12 @@ players how long the audio is, and how much of what they decode to drop at both 
     +0   Info 0000000f                   frames, bytes, table and quality follow
     +8   number of frames after this one (4), bytes from this one on (4)
     +16  100 bytes: where each hundredth of the time begins, in 256ths of the bytes
-    +116 quality (4)
+    +116 quality (4): 60 less LAME's, as LAME itself writes it for a constant bit rate
     +120 LAME3.100                       a name that players know to mean these fields
     +129 01, low-pass (1): 0, peak and gains (8): 0, flags (1): 0, kbit/s (1, at most 255)
     +141 delay of the encoder, padding at the end (12 bits each), in sample frames
-    +144 zeros (8), bytes from this one on (4), CRC of the audio (2): 0
+    +144 class of the sample rate (2 bits), 0 (1), stereo mode (3), noise shaping (2): 0
+    +145 zeros (3), bytes from this one on (4), CRC of the audio (2): 0
     +154 CRC-16 (polynomial 8005, bits mirrored) of all before it (2), big-endian
 
 References: the description of the Xing and Info tags by G. Bouvigne ("MP3 Info Tag revision 1
@@ -55,6 +56,9 @@ _LOWEST_MPEG1, _LOWEST_MPEG2 = 32_000, 16_000
 _RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 _INFO = 156
 
+_STEREO_MODES = (1, 3, 2, 0)
+"""By the mode in a frame's header (stereo, joint, dual, mono), the number that LAME has for it."""
+
 _LEAST = 1152
 """Sample frames that LAME is given at least: of less it does not always make whole MP3 frames."""
 
@@ -96,6 +100,11 @@ def _info_size(wanted: Wanted) -> tuple[int, int]:
 def _frame_frames(format_: AudioFormat) -> int:
     """Return how many sample frames one MP3 frame has."""
     return 1152 if format_.sample_rate >= _LOWEST_MPEG1 else 576
+
+
+def _rate_class(format_: AudioFormat) -> int:
+    """Return 1 for 44.1 kHz, 2 for 48 kHz, 0 for what is lower."""
+    return {44_100: 1, 48_000: 2}.get(format_.sample_rate, 0)
 
 
 def _lead(format_: AudioFormat) -> int:
@@ -198,12 +207,13 @@ def info_frame(wanted: Wanted, header: bytes, size: int) -> bytes:
         + frames.to_bytes(4, "big")
         + (length + size).to_bytes(4, "big")
         + bytes(each * 256 // 100 for each in range(100))
-        + (100 - 10 * QUALITY).to_bytes(4, "big")
+        + (60 - QUALITY).to_bytes(4, "big")
         + b"LAME3.100\x01"
         + bytes(10)
         + bytes([min(wanted.bit_rate, 255)])
         + (delay << 12 | padding).to_bytes(3, "big")
-        + bytes(4)
+        + bytes([_rate_class(format_) << 6 | _STEREO_MODES[header[3] >> 6] << 2])
+        + bytes(3)
         + (length + size).to_bytes(4, "big")
         + bytes(2)
     )
