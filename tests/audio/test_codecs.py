@@ -17,7 +17,7 @@ from racs_server.audio.codecs.mp3 import id3, info_frame
 from racs_server.audio.codecs.ogg import FIRST, LAST, OggFile, page
 from racs_server.errors import RequestError, StorageError
 from racs_server.values import AudioFormat, Tags
-from tests.audio.files import TAGS, encoded
+from tests.audio.files import TAGS, encoded, ffmpeg
 
 STEREO = AudioFormat(44_100, 2, 16)
 
@@ -198,23 +198,55 @@ def test_the_bytes_of_an_ogg_page(tmp_path: Path) -> None:
     first = bytes.fromhex(
         "4f676753 00 02 0000000000000000 00000000 00000000 d979467b 01 01 61".replace(" ", "")
     )
-    assert page([b"a"], 0, 0, FIRST) == first
-    long = page([bytes(255), b"bc"], 960, 1)
+    assert page([b"a"], 0, 0, 0, FIRST) == first
+    long = page([bytes(255), b"bc"], 960, 7, 1)
     assert long[6:14] == (960).to_bytes(8, "little")
+    assert long[14:22] == bytes([7, 0, 0, 0, 1, 0, 0, 0])
     assert long[26:30] == bytes([3, 255, 0, 2])
 
 
-def test_pages_that_others_made_get_the_serial_number_0(tmp_path: Path) -> None:
-    head = page([b"a"], 0, 0, FIRST)
-    foreign = head[:14] + b"\1\2\3\4" + head[18:22] + bytes(4) + head[26:]
-    audio = page([bytes(300), b"b", b"cd"], 960, 1, LAST)
-    with (tmp_path / "file").open("wb") as file:
-        ogg = OggFile(file)
-        for byte in foreign + audio:
+def passed_on(pages: bytes, serial: int, folder: Path) -> bytes:
+    """Return what an `OggFile` makes of pages that come byte by byte."""
+    with (folder / "file").open("wb") as file:
+        ogg = OggFile(file, serial)
+        for byte in pages:
             ogg.write(bytes([byte]))
-        assert ogg.tell() == len(foreign + audio)
-    expected = head + page([bytes(300)], 0, 1) + page([b"b", b"cd"], 960, 2, LAST)
-    assert (tmp_path / "file").read_bytes() == expected
+        assert ogg.tell() == len(pages)
+    return (folder / "file").read_bytes()
+
+
+def test_pages_that_others_made_get_the_serial_number_that_is_wanted(tmp_path: Path) -> None:
+    parts = [([b"a"], 0), ([b"b", b"cd"], 960), ([b"e"], 1920)]
+    flags = [FIRST, 0, LAST]
+
+    def file(serial: int) -> bytes:
+        return b"".join(
+            page(*part, serial, number, flags[number]) for number, part in enumerate(parts)
+        )
+
+    assert passed_on(file(0x04030201), 7, tmp_path) == file(7)
+
+
+def test_audio_of_one_page_gets_a_second_one_that_tells_where_it_begins(tmp_path: Path) -> None:
+    head = page([b"a"], 0, 7, 0, FIRST)
+    audio = page([bytes(300), b"b", b"cd"], 960, 7, 1, LAST)
+    first, rest = page([bytes(300)], 0, 7, 1), page([b"b", b"cd"], 960, 7, 2, LAST)
+    assert passed_on(head + audio, 7, tmp_path) == head + first + rest
+
+
+@pytest.mark.parametrize("mime_type", ["audio/ogg", "audio/vorbis"])
+def test_ogg_files_of_consecutive_pieces_make_one_file(mime_type: str, tmp_path: Path) -> None:
+    samples = noise(STEREO, 60_000)
+    pieces = [
+        encoded(mime_type, STEREO, [samples], tmp_path, tags=Tags("a", second * 10**9))
+        for second in (1, 2)
+    ]
+    first, second = (piece[14:18] for piece in pieces)
+    assert bytes(4) != first != second != bytes(4)
+    if mime_type == "audio/ogg":  # ffmpeg 5 cannot go on with a second stream of Vorbis
+        (tmp_path / "both").write_bytes(b"".join(pieces))
+        (tmp_path / "one").write_bytes(pieces[0])
+        assert len(ffmpeg(tmp_path / "both", 2)) == 2 * len(ffmpeg(tmp_path / "one", 2))
 
 
 def test_the_bytes_of_an_opus_head(tmp_path: Path) -> None:
@@ -249,7 +281,21 @@ def test_the_bytes_of_an_info_frame() -> None:
     )
     assert frame[52:56] == bytes([0, 2, 5, 7])
     assert frame[156:165] == b"LAME3.100"
-    assert frame[176:180] == bytes([192]) + bytes.fromhex("24057c")
+    assert frame[152:156] == bytes([0, 0, 0, 53])
+    assert frame[176:181] == bytes([192]) + bytes.fromhex("24057c 44")
+
+
+@pytest.mark.parametrize(
+    ("rate", "mode", "told"),
+    [(32_000, 0xC4, 0x00), (44_100, 0x04, 0x44), (48_000, 0x64, 0x8C), (48_000, 0xC4, 0x80)],
+)
+def test_an_info_frame_tells_the_rate_and_how_lame_coded_two_channels(
+    rate: int, mode: int, told: int
+) -> None:
+    format_ = AudioFormat(rate, 1 if mode == 0xC4 else 2, 16)
+    wanted = Wanted(format_, 1000, Tags(), 192)
+    frame = info_frame(wanted, bytes([0xFF, 0xFB, 0xB0, mode]), 3 * 192_000 * 144 // rate)
+    assert frame[frame.index(b"LAME") + 24] == told
 
 
 def test_equal_audio_gives_equal_files(tmp_path: Path) -> None:

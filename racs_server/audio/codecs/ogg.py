@@ -11,6 +11,9 @@ A page is 27 bytes, one byte for each segment of its packets, and the packets, a
 
 A packet is cut into segments of 255 bytes and a shorter one, which may have none.
 
+A file's serial number follows from its comments: equal audio gives equal bytes, and the files of
+consecutive pieces, one put after the other, are one Ogg file of chained streams.
+
 Worked example, the first page of a stream 0 with the packet ``61``: ``4f676753 00 02
 0000000000000000 00000000 00000000 d979467b 01 01 61``.
 """
@@ -33,8 +36,13 @@ def segments(packet: bytes) -> bytes:
     return b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255])
 
 
-def page(packets: Sequence[bytes], granule: int, number: int, flags: int = 0) -> bytes:
-    """Return a page of whole packets, of the stream of serial number 0.
+def serial_number(comments: bytes) -> int:
+    """Return the serial number of a file with such comments: odd, for some refuse 0."""
+    return zlib.crc32(comments) | 1
+
+
+def page(packets: Sequence[bytes], granule: int, serial: int, number: int, flags: int = 0) -> bytes:
+    """Return a page of whole packets.
 
     Parameters
     ----------
@@ -42,38 +50,44 @@ def page(packets: Sequence[bytes], granule: int, number: int, flags: int = 0) ->
         Of `MAX_SEGMENTS` segments together, at most.
     granule
         Sample frames up to their end.
+    serial
+        The stream's number.
     number
         The page's, from 0.
     flags
         `FIRST`, `LAST`.
     """
-    return _page(b"".join(map(segments, packets)), b"".join(packets), granule, number, flags)
+    lengths = b"".join(map(segments, packets))
+    return _page(lengths, b"".join(packets), granule, serial, number, flags)
 
 
-def _page(lengths: bytes, body: bytes, granule: int, number: int, flags: int) -> bytes:
-    head = b"OggS\0" + bytes([flags]) + granule.to_bytes(8, "little") + bytes(4)
-    rest = bytes([len(lengths)]) + lengths + body
-    return _checked(head + number.to_bytes(4, "little") + bytes(4) + rest)
+def _page(lengths: bytes, body: bytes, granule: int, serial: int, number: int, flags: int) -> bytes:
+    head = b"OggS\0" + bytes([flags]) + granule.to_bytes(8, "little")
+    numbers = serial.to_bytes(4, "little") + number.to_bytes(4, "little")
+    return _checked(head + numbers + bytes(4) + bytes([len(lengths)]) + lengths + body)
 
 
 class OggFile:
     """What libsndfile writes Ogg into: passes its pages on, the same ones for the same audio.
 
-    Serial numbers, which libsndfile chooses at random, become 0. The first packet of audio, out of
-    which a decoder gets nothing yet, gets a page of its own: its granule position, 0, tells where
-    the audio begins, so that decoders cut off its end even if all of it would fit on one page.
+    Its serial number, which libsndfile chooses at random, becomes another. If all audio is on one
+    page, the first packet, out of which a decoder gets nothing yet, gets a page of its own: its
+    granule position, 0, tells where the audio begins, so that ffmpeg cuts off its end, too.
 
     Parameters
     ----------
     file
         Where the pages go.
+    serial
+        The stream's number.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, serial: int) -> None:
         self._file = file
+        self._serial = serial
         self._held = bytearray()
         self._came = self._place = 0
-        self._inserted = 0
+        self._begun = False
         self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
@@ -113,13 +127,13 @@ class OggFile:
         lengths = data[_HEAD : _HEAD + data[26]]
         body = data[_HEAD + len(lengths) :]
         number = int.from_bytes(data[18:22], "little")
-        if granule and not self._inserted:
-            self._inserted = 1
+        if granule and not self._begun and data[5] & LAST:
             count = len(lengths) - len(lengths.lstrip(b"\xff")) + 1
             size = sum(lengths[:count])
-            self._write(_page(lengths[:count], body[:size], 0, number, 0))
-            lengths, body = lengths[count:], body[size:]
-        self._write(_page(lengths, body, granule, number + self._inserted, data[5]))
+            self._write(_page(lengths[:count], body[:size], 0, self._serial, number, 0))
+            lengths, body, number = lengths[count:], body[size:], number + 1
+        self._begun = self._begun or granule > 0
+        self._write(_page(lengths, body, granule, self._serial, number, data[5]))
 
     def _write(self, data: bytes) -> None:
         write_all(self._file, data, self._place)

@@ -136,9 +136,11 @@ class OpusEncoder:
         self._waiting = np.empty((0, format_.channels), np.float32)
         self._encoder = _Packets(format_.channels, wanted.bit_rate)
         self._skip = self._encoder.lookahead
+        tags = comments(wanted.tags)
+        self._serial = ogg.serial_number(tags)
         with storage_errors("Opus"):
             self._write_page([_head(format_, self._skip, self._encoder.mapping)], 0, ogg.FIRST)
-            self._write_page([b"OpusTags" + comments(wanted.tags)], 0)
+            self._write_page([b"OpusTags" + tags], 0)
 
     def write(self, block: Block) -> None:
         """Add samples.
@@ -201,7 +203,7 @@ class OpusEncoder:
         self._granule += PACKET
 
     def _write_page(self, packets: list[bytes], granule: int, flags: int = 0) -> None:
-        data = ogg.page(packets, granule, self._number, flags)
+        data = ogg.page(packets, granule, self._serial, self._number, flags)
         write_all(self._file, data, self._place)
         self._place += len(data)
         self._number += 1

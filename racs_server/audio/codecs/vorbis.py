@@ -4,7 +4,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from racs_server.audio.codecs.ogg import OggFile
+from racs_server.audio.codecs.comments import comments
+from racs_server.audio.codecs.ogg import OggFile, serial_number
 from racs_server.audio.codecs.sound import SoundFileEncoder
 from racs_server.audio.codecs.spec import Block, Codec, Encoder, Setting, Spooled, Wanted
 from racs_server.audio.codecs.spooling import storage_errors
@@ -26,7 +27,7 @@ class VorbisEncoder(SoundFileEncoder):
     """
 
     def __init__(self, wanted: Wanted, file: BinaryIO) -> None:
-        self._pages = OggFile(file)
+        self._pages = OggFile(file, serial_number(comments(wanted.tags)))
         self._step = _WRITE * wanted.format.channels
         self._waiting = np.empty(0, np.int32)
         level = 1 - wanted.bit_rate / _QUALITIES[-1]
