@@ -24,11 +24,19 @@ class Daemon:
         Further options.
     wrapper
         A command that is given the server's as its arguments.
+    program
+        The module that is run.
     """
 
-    def __init__(self, data_dir: Path, *flags: str, wrapper: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *flags: str,
+        wrapper: Sequence[str] = (),
+        program: str = "racs_server",
+    ) -> None:
         self.data_dir = data_dir
-        command = [sys.executable, "-m", "racs_server", "--port", "0", "--data-dir", str(data_dir)]
+        command = [sys.executable, "-m", program, "--port", "0", "--data-dir", str(data_dir)]
         # a file, since a pipe that nobody empties would hold the server up once it is full
         self._log = tempfile.TemporaryFile("a+", encoding="utf-8")  # noqa: SIM115
         self.process = subprocess.Popen(

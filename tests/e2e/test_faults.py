@@ -14,59 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from racs import Racs, RacsException
+from racs import RacsException
 from racs.wire import encode_frame, encode_single, stream_hash
 from tests.e2e.daemon import Daemon
+from tests.e2e.sender import NULL, Sender, pcm_of
 
-NULL = b"\x91\xa4null"
 ROUNDS = int(os.environ.get("RACS_KILLS", "2"))
-
-
-class Sender:
-    """A client that appends blocks to a stream of its own until the server is gone."""
-
-    def __init__(self, stream_id: str, seed: int) -> None:
-        self.stream_id = stream_id
-        self.sent = b""
-        self.acknowledged = 0
-        self._rng = np.random.default_rng(seed)
-
-    def __repr__(self) -> str:
-        return f"<Sender {self.stream_id}: {self.acknowledged} of {len(self.sent)} bytes>"
-
-    def run(self, port: int) -> None:
-        """Append and count acknowledgements, one after the other."""
-        session = self._rng.bytes(16)
-        with socket.create_connection(("127.0.0.1", port)) as sock, sock.makefile("rb") as replies:
-            while True:
-                block = self._rng.bytes(4 * int(self._rng.integers(1, 8000)))
-                self.sent += block
-                try:
-                    sock.sendall(encode_single(encode_frame(self._hash, session, block)))
-                    reply = replies.read(14)
-                except OSError:
-                    return
-                if len(reply) < 14:
-                    return
-                assert reply[8:] == NULL
-                self.acknowledged = len(self.sent)
-
-    @property
-    def _hash(self) -> int:
-        return stream_hash(self.stream_id)
-
-    def check(self, racs: Racs) -> None:
-        """Compare what is archived with what was sent, and go on from there."""
-        stored = pcm_of(racs, self.stream_id)
-        assert self.acknowledged <= len(stored) <= len(self.sent), self
-        assert stored == self.sent[: len(stored)], self
-        self.sent, self.acknowledged = stored, len(stored)
-
-
-def pcm_of(racs: Racs, stream_id: str) -> bytes:
-    """Return all that a stream of 16 bits has."""
-    values: np.ndarray = racs.execute_command(f"EXTRACT '{stream_id}' 0 9999999999999")
-    return values.astype("<i2").tobytes()
 
 
 @pytest.mark.parametrize("durability", ["os", "interval", "always"])
