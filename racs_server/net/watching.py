@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from racs.wire import AudioFrames, Bytes, EndOfStream, Event
+from racs.wire import AudioFrames, Bytes, Command, EndOfStream, Event
 from racs_server.commands import Prepared
 from racs_server.values import Histogram
 
@@ -218,4 +218,6 @@ def kind_and_size(event: Event, prepared: Prepared | None) -> tuple[str, int]:
         return "file", len(event.payload)
     if prepared is not None:
         return prepared.name, len(prepared.text)
+    if isinstance(event, Command):
+        return "invalid", len(event.text)
     return ("end" if isinstance(event, EndOfStream) else "invalid"), 0
