@@ -118,8 +118,15 @@ def remove_user(settings: Settings, name: str) -> int:
         _find(users, name)
         return users.without(name)
 
-    UsersFile(settings.users_path).edit(remove)
+    file = UsersFile(settings.users_path)
+    file.edit(remove)
     click.echo(f"user {name} removed")
+    if not file.load():
+        click.echo(
+            "there is no user any more: from now on everybody on this machine may do everything,"
+            " whoever comes through a proxy too",
+            err=True,
+        )
     return 0
 
 

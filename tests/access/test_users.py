@@ -226,7 +226,7 @@ def test_a_change_of_the_file_counts_for_callers(tmp_path: Path, change: str) ->
 
 
 def test_the_first_user_ends_the_time_of_everyone_and_the_last_brings_it_back(
-    tmp_path: Path,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = UsersFile(tmp_path / "users.json")
     access = Access(file, passwords=cheap)
@@ -237,6 +237,7 @@ def test_the_first_user_ends_the_time_of_everyone_and_the_last_brings_it_back(
     file.edit(lambda _: Users())
     access.refresh()
     assert access.renew(NOBODY) is access.renew(ben) is EVERYONE
+    assert "whoever reaches it may do everything" in caplog.text
 
 
 @pytest.mark.parametrize("content", [None, b"{"])

@@ -78,9 +78,15 @@ def test_roles_are_replaced_and_the_rest_stays(run: Run, access: Current) -> Non
     assert not caller.may(Effect.WRITE, "birds/wren")
 
 
-def test_the_last_user_can_be_removed(run: Run, access: Current) -> None:
-    run("user", "add", "bot", "--write", "*", "--no-password")
-    run("user", "remove", "bot")
+def test_the_last_user_can_be_removed_and_what_that_means_is_said(
+    run: Run, access: Current
+) -> None:
+    for name in ("anna", "bot"):
+        run("user", "add", name, "--write", "*", "--no-password")
+    assert run("user", "remove", "anna").output == "user anna removed\n"
+    assert "from now on everybody on this machine may do everything" in (
+        run("user", "remove", "bot").output
+    )
     assert not access().users
 
 
