@@ -186,7 +186,7 @@ async def _serve(
             nursery.start_soon(keep_waveforms, store)
             nursery.start_soon(bus.run)
             nursery.start_soon(_watch_users, access)
-            nursery.start_soon(commit.run)
+            nursery.start_soon(commit.run, server.lookout.call_soon)
             nursery.start_soon(commit.make_room)
             nursery.start_soon(_watch_signals, signals, ending)
             nursery.start_soon(monitor.run)

@@ -10,6 +10,7 @@ times the acknowledgements of one.)
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import trio
 
@@ -35,6 +36,7 @@ class GroupCommit:
         self._always = store.options.durability is Durability.ALWAYS
         self._waiting: list[Callable[[], object]] = []
         """What is called when the next sync has begun and ended."""
+        self._awaited = 0
         self._unwanted = threading.Lock()
         """Held by the thread that syncs; whoever wants a sync takes it away."""
         self._unwanted.acquire()
@@ -44,6 +46,11 @@ class GroupCommit:
 
     def __repr__(self) -> str:
         return f"<GroupCommit waiting={len(self._waiting)}>"
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for a sync."""
+        return self._awaited > 0
 
     async def commit(self) -> None:
         """Return when all that was appended may be acknowledged.
@@ -81,6 +88,7 @@ class GroupCommit:
         """Have `tell` called, by the event loop, after a sync of all that was flushed."""
         # Before the sync is asked for: the one that takes the list away covers what was flushed.
         self._waiting.append(tell)
+        self._awaited += 1
         self._want()
 
     def flush(self) -> int:
@@ -96,10 +104,16 @@ class GroupCommit:
             self._short.set()
         return position
 
-    async def run(self) -> None:
-        """Sync the log whenever somebody waits for it, until cancelled."""
-        token = trio.lowlevel.current_trio_token()
-        thread = threading.Thread(target=self._sync, args=(token,), name="racs-commit", daemon=True)
+    async def run(self, call_soon: Callable[[Callable[[], object]], object] | None = None) -> None:
+        """Sync the log whenever somebody waits for it, until cancelled.
+
+        Parameters
+        ----------
+        call_soon
+            Has something called by the event loop, soon; used by another thread.
+        """
+        soon = call_soon or trio.lowlevel.current_trio_token().run_sync_soon
+        thread = threading.Thread(target=self._sync, args=(soon,), name="racs-commit", daemon=True)
         thread.start()
         try:
             await trio.sleep_forever()
@@ -113,7 +127,7 @@ class GroupCommit:
         if self._unwanted.locked():
             self._unwanted.release()
 
-    def _sync(self, token: trio.lowlevel.TrioToken) -> None:
+    def _sync(self, call_soon: Callable[[Callable[[], object]], object]) -> None:
         """Sync the log as long as somebody wants it; runs in a thread of its own."""
         while True:
             self._unwanted.acquire()
@@ -128,7 +142,7 @@ class GroupCommit:
                 logger.exception("the commit log was not synced")
                 what = f"a mistake of the server ({type(error).__name__})"
                 self._failure = self._upkeep.give_up(what)
-            token.run_sync_soon(_tell, covered)
+            call_soon(partial(self._tell, covered))
 
     async def make_room(self) -> None:
         """Allocate room ahead for the streams that run short of it, until cancelled."""
@@ -137,7 +151,7 @@ class GroupCommit:
             self._short = trio.Event()
             await trio.to_thread.run_sync(self._ahead.allocate)
 
-
-def _tell(waiting: list[Callable[[], object]]) -> None:
-    for tell in waiting:
-        tell()
+    def _tell(self, waiting: list[Callable[[], object]]) -> None:
+        self._awaited -= len(waiting)
+        for tell in waiting:
+            tell()

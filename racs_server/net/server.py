@@ -34,13 +34,18 @@ class Server:
         What the connections work with.
     tls
         See `racs_server.net.tls`; None: no TLS.
+
+    Attributes
+    ----------
+    lookout
+        Where clients rest.
     """
 
     def __init__(self, services: Services, tls: ssl.SSLContext | None = None) -> None:
         self._services = services
         self._settings: Settings = services.settings
         self._tls = tls
-        self._lookout = Lookout()
+        self.lookout = Lookout(lambda: services.commit.is_awaited)
         self._connections: set[Connection] = set()
         self._refused = 0
         self._listeners: list[trio.SocketListener] = []
@@ -83,7 +88,7 @@ class Server:
         """Serve clients until `ending` is set; then let them finish, up to the deadline."""
         async with trio.open_nursery() as helpers:
             helpers.start_soon(self._watch)
-            helpers.start_soon(self._lookout.run)
+            helpers.start_soon(self.lookout.run)
             with trio.CancelScope() as cutting:
                 await self._serve_clients(ending, cutting)
             if cutting.cancelled_caught:
@@ -121,7 +126,7 @@ class Server:
             return
         try:
             address = stream.socket.getpeername()[0]
-            transport: Transport = SocketTransport(stream, self._lookout)
+            transport: Transport = SocketTransport(stream, self.lookout)
         except OSError as error:
             logger.debug("a client was gone before it was let in: %s", error)
             await trio.aclose_forcefully(stream)

@@ -1,5 +1,6 @@
 """Clients' sockets at rest: who is answered when, and by whom."""
 
+import math
 import socket
 
 import pytest
@@ -100,6 +101,37 @@ async def test_all_who_have_asked_are_answered_before_a_reply_is_sent(
             assert await peer.reply() == b"request"
         nursery.cancel_scope.cancel()
     assert done == ["answered", "answered", "sent", "sent"]
+
+
+async def test_other_threads_have_things_called_in_a_turn(lookout: Lookout) -> None:
+    done = trio.Event()
+    await trio.to_thread.run_sync(lookout.call_soon, done.set)
+    await done.wait()
+
+
+async def test_what_is_called_when_nobody_looks_out_any_more_is_called_nevertheless() -> None:
+    lookout, before, after = Lookout(), trio.Event(), trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lookout.run)
+        await trio.testing.wait_all_tasks_blocked()
+        lookout.call_soon(before.set)
+        nursery.cancel_scope.cancel()
+    await before.wait()
+    await trio.to_thread.run_sync(lookout.call_soon, after.set)
+    await after.wait()
+
+
+async def test_while_another_thread_is_needed_it_is_not_kept_from_the_processor(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("racs_server.net.lookout._PATIENCE", math.inf)  # awake until bytes come
+    lookout = Lookout(lambda: True)
+    nursery.start_soon(lookout.run)
+    with Peer(lookout) as peer:
+        nursery.start_soon(peer.rest)
+        peer.ask()
+        assert await peer.reply() == b"request"
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_client_that_takes_time_is_left_to_its_own_task(
