@@ -143,9 +143,7 @@ class Access:
         self.users, self._state = users, state
         logger.info("the users file has changed: %d users", len(users.users))
         if self.anyone is EVERYONE:
-            logger.warning(
-                "there is no user any more: whoever reaches the server may do everything"
-            )
+            logger.warning("there is no user any more: whoever reaches it may do everything")
         self._warn()
 
     def _warn(self) -> None:
