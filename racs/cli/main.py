@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from racs.cli.base import DEFAULT_URL, INTERRUPTED, Failure, explain
+from racs.cli.completing import use_our_shells
 
 COMMANDS = {
     "ls": ("racs.cli.listing", "List streams."),
@@ -114,3 +115,6 @@ def cli(context: click.Context, /, url: str, json: bool) -> None:
 
     context.obj = Session(url, json=json)
     context.call_on_close(context.obj.close)
+
+
+use_our_shells()

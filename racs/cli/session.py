@@ -10,9 +10,10 @@ import msgspec
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from racs.cli.base import Failure
+from racs.cli.base import WRONG_USE, Failure
 from racs.client import Racs
 from racs.commands import command, quote
+from racs.errors import RacsValueError
 
 _UNBOUNDED = 1 << 16
 """Columns of output that is no terminal: nothing is cut off there."""
@@ -94,7 +95,10 @@ class Session:
 
     def new_client(self, **options: Any) -> Racs:
         """Return another client, with a session of its own."""
-        return Racs(self.url, **options)
+        try:
+            return Racs(self.url, **options)
+        except RacsValueError as error:
+            raise Failure(str(error), WRONG_USE) from error
 
     def close(self) -> None:
         """Close the connections."""

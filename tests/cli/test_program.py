@@ -1,15 +1,21 @@
 """The program as a whole: its help, its exit codes, what it says to mistakes."""
 
+import os
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 import pytest
 
+from racs import Racs
 from racs.cli.base import Command
+from racs.cli.completing import quoted
 from racs.cli.main import COMMANDS, cli
+from racs.commands import quote as quoted_id
 from tests.cli.conftest import ROOT, Run, start
+from tests.e2e.daemon import Daemon
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -39,7 +45,8 @@ def test_help_loads_neither_the_client_nor_a_command() -> None:
         [sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True
     )
     loaded = result.stdout.splitlines()[-1].split()
-    assert loaded == ["racs", "racs.cli", "racs.cli.base", "racs.cli.main"]
+    modules = ["base", "completing", "main"]
+    assert loaded == ["racs", "racs.cli", *(f"racs.cli.{each}" for each in modules)]
 
 
 def test_without_a_command_it_helps(racs: Run) -> None:
@@ -76,7 +83,7 @@ def test_without_a_server_it_says_how_to_start_one(line: str, racs: Run) -> None
 
 def test_a_url_that_is_none_is_told(racs: Run) -> None:
     result = racs("--url", "http://127.0.0.1", "ls")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "it must begin with racs://" in result.output
 
 
@@ -95,6 +102,59 @@ def test_completion_knows_commands_and_streams(racs: Run, monkeypatch: pytest.Mo
     assert "--json" in complete("ls --")
     monkeypatch.setenv("RACS_URL", "racs://127.0.0.1:1")
     assert complete("info birds/r") == []
+
+
+NAMES = ["my take", "it's", 'say "hi"', "a:b c:d", "cost$5", "back\\slash", "one,two", "[x]*?", "é"]
+
+
+def program_on_path(folder: Path) -> dict[str, str]:
+    """Return an environment in which `racs` is found, and finds nothing at the usual place."""
+    script = folder / "racs"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m racs "$@"\n')
+    script.chmod(0o755)
+    return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_bash_completes_whatever_a_stream_is_called(
+    quote: str, racs: Run, tmp_path: Path, server: Daemon
+) -> None:
+    with Racs("127.0.0.1", server.port) as client:
+        there = client.pipeline().list("*").execute()
+        client.execute_commands(f"CREATE {quoted_id(n)} 8000 1 16" for n in NAMES if n not in there)
+    # bash puts a reply behind the quote, and reads the line then as any other
+    complete = """
+        eval "$(_RACS_COMPLETE=bash_source racs)"
+        COMP_LINE="racs info $1" COMP_POINT=99; _racs_completion racs
+        for reply in "${COMPREPLY[@]}"; do
+            eval "words=(info $1$reply$1)"; printf '%s\\n' "${words[1]}"
+        done
+    """
+    command = ["bash", "-c", complete, "-", quote]
+    told = subprocess.run(
+        command, env=program_on_path(tmp_path), capture_output=True, text=True, check=True
+    )
+    assert told.stderr == ""
+    assert set(NAMES) <= set(told.stdout.splitlines())
+
+
+def test_bash_goes_on_behind_a_colon() -> None:
+    assert quoted("a:b c:d", "racs info a:b") == r"b\ c:d"
+    assert quoted("a:b c:d", r"racs info a:b\ c:") == "d"
+    assert quoted("a:b c:d", r"racs info a\:b") == r"a:b\ c:d"
+    assert quoted("a:b c:d", "racs info 'a:b c:") == "a:b c:d"
+
+
+def test_completion_without_a_server_says_nothing(tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "racs"],
+        env=program_on_path(tmp_path)
+        | {"_RACS_COMPLETE": "bash_complete", "RACS_URL": "racs://127.0.0.1:1"}
+        | {"COMP_LINE": "racs info x"},
+        capture_output=True,
+        text=True,
+    )
+    assert (told.stdout.strip(), told.stderr) == ("", "")
 
 
 def test_it_runs_as_a_process_of_its_own(server: object) -> None:
