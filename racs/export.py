@@ -3,8 +3,9 @@
 A WAV file that the server refuses because no reply can hold it is put together from pieces.
 
 Invariant: the file appears under its name whole or not at all; what was there before stays till
-then. Whatever goes wrong, nothing half-written is left. A file that the caller has opened, such as
-a pipe, gets what comes as it comes.
+then. Whatever goes wrong, nothing half-written is left. A link stays one, and the file that it
+names is replaced. What is no file, a pipe or a device, and a file that the caller has opened, get
+what comes as it comes.
 """
 
 import uuid
@@ -55,18 +56,25 @@ def export(
     """
     if not isinstance(to, Path):
         return (yield from pool.use(partial(_receive, text=text, output=Output(to, progress))))
+    to = to.resolve()
+    if to.exists() and not to.is_file():
+        return (yield from _write(pool, text, to, "wb", progress))
     part = to.with_name(f".{to.name}.{uuid.uuid4().hex[:8]}.part")
-    file: BinaryIO = yield Blocking(partial(part.open, "xb"))
     try:
-        try:
-            size = yield from pool.use(partial(_receive, text=text, output=Output(file, progress)))
-        finally:
-            yield Blocking(file.close)
+        size = yield from _write(pool, text, part, "xb", progress)
         yield Blocking(partial(part.replace, to))
     except BaseException:
         part.unlink(missing_ok=True)
         raise
     return size
+
+
+def _write(pool: Pool, text: str, path: Path, mode: str, progress: Progress | None) -> Script[int]:
+    file: BinaryIO = yield Blocking(partial(path.open, mode))
+    try:
+        return (yield from pool.use(partial(_receive, text=text, output=Output(file, progress))))
+    finally:
+        yield Blocking(file.close)
 
 
 def _receive(connection: Connection, text: str, output: Output) -> Script[int]:
