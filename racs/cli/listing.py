@@ -17,6 +17,12 @@ _MOST_PICTURES = 50
 """How many streams `ls` draws; drawing costs the server a little each."""
 _POINTS = 12
 _HEADER = ("id", "rate", "ch", "bit", "length", "size", "first", "last")
+_NARROWER = (
+    ("id", "rate", "ch", "bit", "length", "last"),
+    ("id", "length", "last"),
+    ("id", "length"),
+)
+"""Columns that are left where not all have room beside each other."""
 
 
 @command(
@@ -25,36 +31,49 @@ _HEADER = ("id", "rate", "ch", "bit", "length", "size", "first", "last")
     "racs ls 'birds/2025-*'",
     "racs ls --json | jq -r '.[].id'",
 )
-@click.argument("pattern", default="*", type=StreamId())
-def ls_command(session: "Session", pattern: str) -> None:
+@click.argument("patterns", metavar="[PATTERN]...", nargs=-1, type=StreamId())
+def ls_command(session: "Session", patterns: tuple[str, ...]) -> None:
     """List streams.
 
-    PATTERN: * stands for any text, ? for one character, [a-z] for one of a set.
+    PATTERN: * stands for any text, ? for one character, [a-z] for one of a set. Put it in quotes,
+    or the shell puts the names of files in its place.
     """
     from racs.cli.text import aligned, bars, plural, size_text
 
-    found = session.streams(pattern)
+    streams = [each for pattern in patterns or ("*",) for each in session.streams(pattern)]
+    found = list({each.id: each for each in streams}.values())
     if session.json:
         session.show([_data(each) for each in found], "")
         return
     if not found:
-        session.note(f"no stream's id matches {pattern!r}" if pattern != "*" else "no streams yet")
+        told = " or ".join(map(repr, patterns[:3]))
+        quotes = " (a pattern needs quotes)" if len(patterns) > 1 else ""
+        session.note(f"no stream's id matches {told}{quotes}" if told else "no streams yet")
         return
     from rich.text import Text
 
     now = datetime.now().astimezone()
-    header, *lines = aligned([_HEADER, *(_row(each, now) for each in found)], _HEADER[1:6])
+    rows = [_HEADER, *(_row(each, now) for each in found)]
+    width = session.out.width - len("  open")
+    header, *lines = aligned(rows, _HEADER[1:6])
+    for columns in _NARROWER:
+        if len(header) <= width:
+            break
+        places = [_HEADER.index(name) for name in columns]
+        header, *lines = aligned([[row[at] for at in places] for row in rows], _HEADER[1:6])
     room = min(session.out.width - len(header) - len("  open  "), _POINTS)
     drawn = session.out.is_terminal and len(found) <= _MOST_PICTURES and room > 0
     pictures = draw(session, found, room) if drawn else {}
-    body = Text("\n").join(
+    body = [
         Text(f"{line}  ")
         .append("open" if each.is_open else "    ", "green")
         .append(f"  {bars(pictures[each.id])}" if each.id in pictures else "", "cyan")
         for line, each in zip(lines, found, strict=True)
-    )
+    ]
+    for line in body:
+        line.rstrip()
     session.say(f"{header}  open", "bold")
-    session.say(body)
+    session.say(Text("\n").join(body))
     total = size_text(sum(each.size for each in found))
     session.note(f"{plural(len(found), 'stream')}, {total}")
 

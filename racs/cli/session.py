@@ -1,5 +1,6 @@
 """What all commands share: the client, where output goes, and what is known of streams."""
 
+import io
 import json
 import sys
 from difflib import get_close_matches
@@ -11,6 +12,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from racs.cli.base import WRONG_USE, Failure
+from racs.cli.likeness import LIKENESS
 from racs.client import Racs
 from racs.commands import command, quote
 from racs.errors import RacsValueError
@@ -112,7 +114,8 @@ class Session:
     def show(self, data: Any, renderable: RenderableType) -> None:
         """Print a result: the data as JSON for programs, else what people read."""
         if self.json:
-            self.out.file.write(json.dumps(data, ensure_ascii=False, default=str) + "\n")
+            escaped = self.out.encoding != "utf-8"
+            self.out.file.write(json.dumps(data, ensure_ascii=escaped, default=str) + "\n")
         elif isinstance(renderable, str):
             self.say(renderable)
         else:
@@ -172,8 +175,14 @@ class Session:
 
 
 def make_console(*, stderr: bool) -> Console:
-    """Return a console: colours only on a terminal, and nothing cut off where there is none."""
-    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    """Return a console: colours only on a terminal, and nothing cut off where there is none.
+
+    What a terminal's encoding does not have is told by a likeness.
+    """
+    stream = sys.stderr if stderr else sys.stdout
+    terminal = stream.isatty()
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors=LIKENESS)
     return Console(stderr=stderr, width=None if terminal else _UNBOUNDED, emoji=False)
 
 

@@ -10,6 +10,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cli.conftest import Run, program
@@ -24,13 +25,19 @@ _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _DATA = Path(__file__).parents[1] / "data"
 
 
-def converse(server: Daemon, folder: Path, arguments: list[str], *steps: tuple[str, str]) -> str:
+def converse(
+    server: Daemon,
+    folder: Path,
+    arguments: list[str],
+    *steps: tuple[str, str],
+    variables: dict[str, str] = {},  # noqa: B006 (only read)
+) -> str:
     """Run the program on a terminal, typing each step's text when what it waits for has come.
 
     Returns all that the screen got; fails if the program does not end well, and in time.
     """
     command, environment = program(*arguments, url=f"racs://127.0.0.1:{server.port}")
-    environment |= {"TERM": "xterm", "XDG_STATE_HOME": str(folder)}
+    environment |= {"TERM": "xterm", "XDG_STATE_HOME": str(folder)} | variables
     # as without the extra: what prompt_toolkit draws is no text that a step could wait for
     (folder / "prompt_toolkit.py").write_text("raise ImportError", encoding="ascii")
     environment["PYTHONPATH"] = f"{folder}{os.pathsep}{environment['PYTHONPATH']}"
@@ -115,3 +122,37 @@ def test_what_is_told_stands_above_the_bar(server: Daemon, tmp_path: Path) -> No
     screen = converse(server, tmp_path, ["import", *files, "--prefix", "seen/"])
     for name in ("seen/speech_austen_16k_mono  7.1 s", "seen/field_water_44k_mono  3.5 s"):
         assert re.search(rf"(^|\n|\r|\x1b\[2K){name}", screen), screen
+
+
+@pytest.mark.parametrize(
+    ("width", "header"),
+    [
+        (100, "id rate ch bit length size first last open"),
+        (60, "id rate ch bit length last open"),
+        (45, "id length last open"),
+        (30, "id length open"),
+    ],
+)
+def test_a_table_has_the_columns_that_there_is_room_for(
+    width: int, header: str, server: Daemon, tmp_path: Path
+) -> None:
+    with server.client() as racs:
+        racs.execute_command("CREATE 'narrow/name' 48000 2 24")
+        racs.stream("narrow/name").execute(np.ones((480_000, 2), np.int32))
+    screen = converse(server, tmp_path, ["ls", "narrow*"], variables={"COLUMNS": str(width)})
+    with server.client() as racs:
+        racs.execute_command("DELETE 'narrow/name'")
+    first, row, *_ = screen.splitlines()
+    assert first.split() == header.split()
+    assert max(len(first), len(row)) <= width
+    assert row.startswith("narrow/name")
+
+
+def test_a_terminal_without_unicode_gets_a_waveform_too(server: Daemon, tmp_path: Path) -> None:
+    with server.client() as racs:
+        racs.execute_command("CREATE 'plain' 8000 1 16")
+        racs.stream("plain").execute(np.full(8000, 2**14))
+    variables = {"PYTHONIOENCODING": "ascii", "COLUMNS": "60"}
+    screen = converse(server, tmp_path, ["wave", "plain"], variables=variables)
+    assert "#" * 60 in screen
+    assert "peak -6.0 dBFS" in screen

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from racs.cli.board import Board
+from racs.cli.likeness import LIKENESS
 from racs.cli.meter import Meter
 from racs.cli.png import encode_png
 from racs.cli.session import Facts, range_text
@@ -185,3 +186,20 @@ def test_the_board_shows_what_is_open_and_how_fast_it_comes() -> None:
     board.take(StreamEvent(12, "deleted", "a"), 111.0)
     assert [(row.id, row.is_open) for row in board.rows(111.0)] == [("b", False)]
     assert board.rows(120.0) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "told"),
+    [
+        ("peak −3.0 dBFS … –", "ascii", b"peak -3.0 dBFS . -"),
+        ("✓ ✗ ● ○ █·┃", "latin-1", b"+ x * o #\xb7|"),
+        (" ▁▂▃▄▅▆▇█", "ascii", b" .:-=+*##"),
+        ("⠀⣿⠁", "ascii", b" ##"),
+        ("é→ü", "latin-1", b"\xe9>\xfc"),
+        ("日", "ascii", b"?"),
+    ],
+)
+def test_what_a_terminal_cannot_show_is_told_by_a_likeness(
+    text: str, encoding: str, told: bytes
+) -> None:
+    assert text.encode(encoding, LIKENESS) == told
