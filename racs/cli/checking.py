@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from racs.cli.base import Failure, command
+from racs.cli.base import REFUSED, UNREACHABLE, Failure, command, explain
 
 if TYPE_CHECKING:
     from racs.cli.session import Session
 
 GOOD, HINT, BAD = "good", "hint", "bad"
 _MARKS = {GOOD: ("✓", "green"), HINT: ("!", "yellow"), BAD: ("✗", "red")}
+_INDENT = 11
 _PINGS = 20
 _SLOW = 0.05
 """Seconds for a round trip from which on it is said."""
@@ -52,28 +53,51 @@ def doctor_command(session: "Session") -> None:
 
     The way to the server, versions, its disk and its health, both clocks; and whether a second of
     audio comes back as it went in (a stream of its own, which is removed). The exit code is 1 if
-    something is wrong.
+    something is wrong, 3 if there is no server.
     """
     findings = []
-    for look in LOOKS:
-        for finding in look(session):
-            findings.append(finding)
-            if not session.json:
-                _tell(session, finding)
+    for finding in _findings(session):
+        findings.append(finding)
+        if not session.json:
+            _tell(session, finding)
     if session.json:
         session.show([msgspec.structs.asdict(each) for each in findings], "")
-    if any(each.state == BAD for each in findings):
-        raise Failure("not all is well")
+    bad = [each.name for each in findings if each.state == BAD]
+    if bad:
+        raise Failure("not all is well", UNREACHABLE if "server" in bad else REFUSED)
+
+
+def _findings(session: "Session") -> Iterator[Finding]:
+    """Look at everything; a server that does not answer, or not as it should, is a finding too."""
+    from racs.errors import RacsConnectionError, RacsException
+
+    try:
+        for look in LOOKS:
+            yield from look(session)
+    except RacsException as error:
+        failure = explain(error)
+        assert failure is not None
+        if isinstance(error, RacsConnectionError):
+            text, _, advice = failure.message.partition(": is ")
+            yield Finding("server", BAD, text, advice and f"is {advice}")
+        else:
+            advice = "if that is strange, the server is another version, or another program"
+            yield Finding("answers", BAD, failure.message, advice)
+    yield from look_at_this_machine(session)
 
 
 def _tell(session: "Session", finding: Finding) -> None:
+    """Print a finding; what is longer than a line goes on below its begin."""
     from rich.text import Text
 
     mark, colour = _MARKS[finding.state]
-    line = Text(f"{mark} ", colour).append(f"{finding.name:<9}", "bold").append(finding.text)
-    session.out.print(line, highlight=False, soft_wrap=True)
+    told = Text(finding.text)
     if finding.advice:
-        session.say(f"{'':11}{finding.advice}", "yellow")
+        told.append(f"\n{finding.advice}", "yellow")
+    head = Text(f"{mark} ", colour).append(f"{finding.name:<{_INDENT - 2}}", "bold")
+    for line in told.wrap(session.out, max(session.out.width - _INDENT, 20)):
+        session.say(head.append(line))
+        head = Text(" " * _INDENT)
 
 
 def look_at_the_way(session: "Session") -> Iterator[Finding]:
@@ -187,6 +211,5 @@ LOOKS: tuple[Callable[["Session"], Iterator[Finding]], ...] = (
     look_at_the_way,
     look_at_the_server,
     look_at_audio,
-    look_at_this_machine,
 )
-"""What is looked at, in this order."""
+"""What is looked at of the server, in this order."""

@@ -46,6 +46,8 @@ def follow_command(
     """
     if output is None and sys.stdout.isatty():
         raise click.UsageError("audio is not for a terminal: pipe it on, or give --output FILE")
+    if output is None and session.json:
+        raise click.UsageError("--json tells of a file, and none was named: give --output FILE")
     facts = session.facts(stream_id)
     place = None if frm is None else chosen(facts, frm, None)[0]
     following = Following(session, facts, place, until_closed=until_closed)

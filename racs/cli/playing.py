@@ -54,8 +54,9 @@ def play_command(
 ) -> None:
     """Play a stream, or pipe it on.
 
-    On a terminal a player is looked for: mpv, ffplay, play (sox), aplay or paplay. When the output
-    is piped, it is a WAV file. To hear a stream while it is recorded: racs follow.
+    On a terminal, and with --json, a player is looked for: mpv, ffplay, play (sox), aplay or
+    paplay. When the output is piped, it is a WAV file. To hear a stream while it is recorded: racs
+    follow.
     """
     from racs.cli.reading import iter_pcm
     from racs.cli.wav import wav_header
@@ -65,13 +66,16 @@ def play_command(
     size = (stop - first) * facts.frame_bytes
     header = wav_header(facts.sample_rate, facts.channels, facts.bit_depth, size)
     pcm = iter_pcm(session.client, facts, first, stop)
-    if player is None and not sys.stdout.isatty():
+    if player is None and not (sys.stdout.isatty() or session.json):
         sys.stdout.buffer.write(b"" if raw else header)
         for block in pcm:
             sys.stdout.buffer.write(block)
         return
     name = player or find_player()
     _play([name, *PLAYERS[name](facts)], b"" if name in _TAKE_RAW else header, pcm)
+    if session.json:
+        seconds = (stop - first) / facts.sample_rate
+        session.show({"id": facts.id, "player": name, "seconds": seconds}, "")
 
 
 def find_player() -> str:

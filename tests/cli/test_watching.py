@@ -113,6 +113,20 @@ def test_the_doctor_finds_all_well_and_leaves_nothing(racs: Run) -> None:
     assert "racs-doctor" not in racs("ls").stdout
 
 
+def test_the_doctor_tells_what_to_do_where_there_is_no_server(racs: Run) -> None:
+    result = racs("--url", "racs://127.0.0.1:1", "doctor", "--json")
+    assert result.exit_code == 3
+    server, *_ = json.loads(result.stdout)
+    assert server["state"] == "bad"
+    assert "cannot connect to 127.0.0.1:1" in server["text"]
+    assert "Start it with `racs-server`" in server["advice"]
+
+
+def test_a_json_report_and_audio_do_not_go_into_one_pipe(racs: Run) -> None:
+    result = racs("follow", "tone", "--json")
+    assert (result.exit_code, "give --output FILE" in result.stderr) == (2, True)
+
+
 def test_the_bench_measures_and_leaves_nothing(racs: Run) -> None:
     data = json.loads(racs("bench", "--seconds", "0.1", "--json").stdout)
     assert all(each["value"] > 0 for each in data.values())
