@@ -18,13 +18,18 @@ Invariants
 import threading
 from collections.abc import Callable, Iterator
 
-from racs.cli.base import explain
 from racs.cli.reading import iter_pcm
 from racs.cli.session import Facts
 from racs.cli.spool import Spool
 from racs.client import Racs
 from racs.commands import command
-from racs.errors import RacsAuthError, RacsConnectionError, RacsException, RacsServerError
+from racs.errors import (
+    RacsAuthError,
+    RacsConnectionError,
+    RacsException,
+    RacsReplyLost,
+    RacsServerError,
+)
 
 _BEHIND = 16 << 20
 _COMPARED = 1 << 14
@@ -32,6 +37,15 @@ _COMPARED = 1 << 14
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 """Seconds between attempts: twice as long each time."""
 _GONE = "there is no stream"
+
+
+def _reason(problem: RacsException) -> str:
+    """Return why it waits, without the advice to those who would have to look for themselves."""
+    if isinstance(problem, RacsReplyLost):
+        return "the connection broke"
+    if isinstance(problem, RacsConnectionError):
+        return str(problem).partition(": is ")[0].partition(";")[0]
+    return str(problem)
 
 
 class NotOursError(Exception):
@@ -89,8 +103,7 @@ class Recorder:
         try:
             while (problem := self._attempt()) is not None:
                 before = self.stored
-                told = explain(problem)
-                self._tell(told.message if told else str(problem))
+                self._tell(_reason(problem))
                 self.done.wait(pause)
                 pause = _FIRST_PAUSE if self.stored > before else min(2 * pause, _LONGEST_PAUSE)
         except Exception as error:

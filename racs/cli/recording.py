@@ -1,11 +1,14 @@
 """``record``: from standard input into a stream, with a level meter."""
 
 import contextlib
+import shlex
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -25,6 +28,8 @@ _MEMORY = 64 << 20
 _READ = 1 << 16
 _LOOK = 1.0
 """Seconds between two questions of how much is stored."""
+_LONGEST_NAME = 80
+"""Characters of an id that are in the name of a file; it may have 255 bytes in all."""
 _FRAME = 0.1
 """Seconds between two pictures."""
 
@@ -67,19 +72,30 @@ def record_command(
     raw = (rate, channels, depth)
     # Without its buffer, whose lock the thread that waits for audio would hold when Python ends.
     incoming = getattr(sys.stdin.buffer, "raw", sys.stdin.buffer)
-    format_ = _raw_format(*raw) if any(raw) else _wav_format(incoming)
+    format_, head = _raw_format(incoming, *raw) if any(raw) else (_wav_format(incoming), b"")
     facts = _stream(session, stream_id, format_)
     if seconds is not None:
         session.do("EXPIRE", stream_id, seconds)
-    _Recording(session, facts, incoming, format_.size).run()
+    _Recording(session, facts, incoming, format_.size, head).run()
 
 
-def _raw_format(rate: int | None, channels: int | None, depth: str | None) -> "WavFormat":
-    from racs.cli.wav import WavFormat
+def _raw_format(
+    incoming: BinaryIO, rate: int | None, channels: int | None, depth: str | None
+) -> "tuple[WavFormat, bytes]":
+    """Return what raw PCM is said to be, and its first bytes: those of a WAV file are no PCM."""
+    from racs.cli.wav import HEAD_BYTES, WavFormat, begins_wav
 
     if rate is None:
         raise click.UsageError("--rate is missing: raw PCM does not say how fast it is")
-    return WavFormat(rate, channels or 1, int(depth or 16))
+    head = b""
+    while len(head) < HEAD_BYTES and (more := incoming.read(HEAD_BYTES - len(head))):
+        head += more
+    if begins_wav(head):
+        raise click.UsageError(
+            "what comes in is a WAV file, which says itself what it is: leave --rate, --channels"
+            " and --depth out"
+        )
+    return WavFormat(rate, channels or 1, int(depth or 16)), head
 
 
 def _wav_format(incoming: BinaryIO) -> "WavFormat":
@@ -88,9 +104,7 @@ def _wav_format(incoming: BinaryIO) -> "WavFormat":
     try:
         return read_wav_header(incoming)
     except NotWavError as error:
-        raise click.UsageError(
-            f"{error}. Of raw PCM say what it is: --rate 44100 --channels 2 --depth 16"
-        ) from None
+        raise click.UsageError(str(error)) from None
 
 
 def _stream(session: "Session", stream_id: str, format_: "WavFormat") -> "Facts":
@@ -115,7 +129,12 @@ class _Recording:
     """A recording under way: one thread reads, one sends, and this one shows."""
 
     def __init__(
-        self, session: "Session", facts: "Facts", incoming: BinaryIO, size: int | None
+        self,
+        session: "Session",
+        facts: "Facts",
+        incoming: BinaryIO,
+        size: int | None,
+        head: bytes,
     ) -> None:
         from racs.cli.meter import Meter
         from racs.cli.recorder import Recorder
@@ -124,6 +143,7 @@ class _Recording:
         self._session = session
         self._facts = facts
         self._incoming = incoming
+        self._head = head
         self._left = size
         self._spool: Spool = Spool(_MEMORY)
         self._meter = Meter(facts.channels, facts.bit_depth)
@@ -155,7 +175,8 @@ class _Recording:
         """Put what comes into the spool, in whole sample frames."""
         rest = b""
         try:
-            while data := self._incoming.read(self._next_size()):
+            while data := self._head or self._incoming.read(self._next_size()):
+                self._head = b""
                 if self._left is not None:
                     self._left -= len(data)
                 rest += data
@@ -224,7 +245,9 @@ class _Recording:
             held = (self._spool.end - self._recorder.stored) / bytes_a_second
             text = Text("○ ", "yellow").append(f"{self._facts.id}  ", "bold")
             text.append(f"waiting for the server; {length_text(held)} are kept here. ", "yellow")
-            return text.append(self._waiting, "dim")
+            text.append(self._waiting, "dim")
+            stop = "\nending … Ctrl-C: do not wait, write what is kept to a file"
+            return text.append(stop, "yellow") if ending else text
         text = Text("■ " if ending else "● ", "red").append(f"{self._facts.id}  ", "bold")
         text.append(f"{length_text(self._spool.end / bytes_a_second)}  ")
         text.append(f"{size_text(self._spool.end)}  ")
@@ -252,25 +275,53 @@ class _Recording:
             raise Failure(self._problem)
 
     def _rescue(self) -> str:
-        """Write what the server may not have to a file; return a sentence that says so."""
-        from racs.cli.wav import wav_header
+        """Write what the server may not have to a file; return a sentence that says so.
+
+        It goes to the folder for temporary files if it cannot be written here.
+        """
+        from racs.cli.text import size_text
 
         place = max(self._recorder.stored, self._spool.base)
         size = self._spool.end - place
         if not size:
             return ""
         start = ((self._recorder.start or self._facts.size) + place) // self._facts.frame_bytes
-        name = "".join(each if each.isalnum() else "-" for each in self._facts.id)
-        path = Path(f"{name}-from-{start}.wav")
+        name = "".join(each if each.isalnum() else "-" for each in self._facts.id)[:_LONGEST_NAME]
+        for folder in (Path(), Path(tempfile.gettempdir())):
+            try:
+                path = _new_file(folder, f"{name}-from-{start}")
+                self._write(path, place, size)
+            except OSError as error:
+                why = error.strerror
+                continue
+            return (
+                f". What the server may not have, from the stream's sample frame {start} on, is in"
+                f" {path}: racs info {shlex.quote(self._facts.id)} tells how much it has"
+            )
+        return f". {size_text(size)} are lost, for they could not be written anywhere: {why}"
+
+    def _write(self, path: Path, place: int, size: int) -> None:
+        from racs.cli.wav import wav_header
+
         facts = self._facts
-        with path.open("wb") as file:
-            file.write(wav_header(facts.sample_rate, facts.channels, facts.bit_depth, size))
-            for data in self._spool.read_from(place):
-                file.write(data)
-        return (
-            f". What the server may not have, from the stream's sample frame {start} on, is in"
-            f" {path}: racs info {facts.id!r} tells how much it has"
-        )
+        try:
+            with path.open("wb") as file:
+                file.write(wav_header(facts.sample_rate, facts.channels, facts.bit_depth, size))
+                for data in self._spool.read_from(place):
+                    file.write(data)
+        except OSError:
+            path.unlink()
+            raise
+
+
+def _new_file(folder: Path, name: str) -> Path:
+    """Return a WAV file of a name like that, made where there was none; `OSError` if it cannot."""
+    for number in count(1):
+        path = folder / (f"{name}.wav" if number == 1 else f"{name}-{number}.wav")
+        with contextlib.suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            return path
+    raise AssertionError
 
 
 @contextlib.contextmanager

@@ -34,6 +34,8 @@ from typing import BinaryIO
 import msgspec
 
 HEADER_BYTES = 44
+HEAD_BYTES = 12
+"""What tells a WAV file from other bytes."""
 UNKNOWN = 0xFFFFFFFF
 _PCM, _EXTENSIBLE = 1, 0xFFFE
 _MOST_CHUNK = 1 << 20
@@ -41,7 +43,7 @@ _TAGS = {2: "ADPCM", 3: "float", 6: "A-law", 7: "µ-law", 0x55: "MP3"}
 
 
 class NotWavError(ValueError):
-    """What came is no WAV that can be recorded; the message says why."""
+    """What came is no WAV that can be recorded; the message says why, and what to do."""
 
 
 class WavFormat(msgspec.Struct, frozen=True):
@@ -74,6 +76,11 @@ def wav_header(sample_rate: int, channels: int, bit_depth: int, size: int | None
     )
 
 
+def begins_wav(head: bytes) -> bool:
+    """Whether the first `HEAD_BYTES` bytes are those of a WAV file."""
+    return head[:4] in (b"RIFF", b"RF64") and head[8:HEAD_BYTES] == b"WAVE"
+
+
 def read_wav_header(file: BinaryIO, start: bytes = b"") -> WavFormat:
     """Read up to the first byte of PCM.
 
@@ -89,9 +96,13 @@ def read_wav_header(file: BinaryIO, start: bytes = b"") -> WavFormat:
     NotWavError
         It is no WAV file, or of no format that a stream can have.
     """
-    head = start + _exactly(file, 12 - len(start))
-    if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE":
-        raise NotWavError("what comes in does not begin as a WAV file does, with RIFF … WAVE")
+    head = start + _exactly(file, HEAD_BYTES - len(start))
+    if not begins_wav(head):
+        raise NotWavError(
+            "what comes in does not begin as a WAV file does, with RIFF … WAVE. Of raw PCM say what"
+            " it is: --rate 44100 --channels 2 --depth 16. Let all else be converted on the way, as"
+            " with ffmpeg -i … -f wav -"
+        )
     format_ = None
     while True:
         name, size = struct.unpack("<4sI", _exactly(file, 8))
@@ -113,7 +124,10 @@ def _exactly(file: BinaryIO, count: int) -> bytes:
     while len(found) < count:
         data = file.read(count - len(found))
         if not data:
-            raise NotWavError("what came in ended before the audio of a WAV file began")
+            raise NotWavError(
+                "what came in ended before the audio of a WAV file began: look what the program"
+                " that writes into the pipe has to say"
+            )
         found += data
     return found
 

@@ -127,6 +127,29 @@ def test_a_second_ctrl_c_writes_what_the_server_does_not_have_to_a_file(tmp_path
         assert kept == wav_header(RATE, 1, 16, 100_000) + PCM[200_000:300_000]
 
 
+def test_what_is_left_is_written_elsewhere_if_it_cannot_be_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with (
+        Daemon(tmp_path / "archive") as daemon,
+        recording(daemon, "mic", "--rate", str(RATE), cwd="/proc") as process,
+    ):
+        feed(process, PCM[:200_000])
+        until(lambda: size_of(daemon, "mic") == 200_000)
+        daemon.kill()
+        feed(process, PCM[200_000:300_000])
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        code, _, errors = finish(process)
+    assert code == 130
+    [path] = tmp_path.glob("mic-from-*.wav")
+    assert f"is in {path}".encode() in errors
+    assert path.read_bytes()[44:] == PCM[:300_000][300_000 - path.stat().st_size + 44 :]
+
+
 def test_what_somebody_else_recorded_meanwhile_is_left_alone(tmp_path: Path) -> None:
     with Daemon(tmp_path / "archive") as first:
         port = first.port
@@ -153,6 +176,8 @@ def test_what_somebody_else_recorded_meanwhile_is_left_alone(tmp_path: Path) -> 
         ([], b"RIFF", "what came in ended before the audio"),
         ([], b"x" * 100, "does not begin as a WAV file does"),
         (["--channels", "2"], b"", "--rate is missing"),
+        (["--rate", "8000"], wav_header(8000, 1, 16, 8) + bytes(8), "is a WAV file, which says"),
+        ([], b"", "look what the program that writes into the pipe has to say"),
         (["--rate", "8000", "--expire", "soon"], b"", "is no length of time"),
         (
             [],
