@@ -32,7 +32,7 @@ def explain(error: Exception) -> Failure | None:
     """Return what the program says to an error, and its exit code; None if it is a bug."""
     from racs.errors import RacsAuthError, RacsConnectionError, RacsException
 
-    text = " ".join([str(error), *getattr(error, "__notes__", [])])
+    text = ". ".join([str(error), *getattr(error, "__notes__", [])])
     if isinstance(error, RacsAuthError):
         return Failure(f"{text}. Say who you are: RACS_URL=racs://user:password@host:port")
     if isinstance(error, RacsConnectionError):
@@ -42,7 +42,7 @@ def explain(error: Exception) -> Failure | None:
     if isinstance(error, RacsException):
         return Failure(text)
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-        return Failure(f"{error.filename}: {error.strerror}" if error.filename else text)
+        return Failure(": ".join(filter(None, (error.filename, error.strerror))) or text)
     return None
 
 

@@ -4,6 +4,7 @@ A file goes on if what its stream has is the file's own head: the stream's lengt
 the file's, and its first and its last stretch, sample by sample. So audio is never doubled.
 """
 
+import shlex
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -87,7 +88,7 @@ def import_command(
                 if len(files) == 1:
                     raise
                 failed.append(name)
-                session.note(f"{path}: {error.message}", "red")
+                session.note(error.message, "red")
                 continue
             done.append({"id": name, "file": str(path), "frames": facts.frames, "added": added})
             length = length_text(facts.seconds)
@@ -103,17 +104,17 @@ def import_command(
 def find_files(paths: tuple[Path, ...]) -> list[tuple[Path, str]]:
     """Return the audio files that are meant, each with the id that its name gives.
 
+    A folder without any is passed over if something else is there: a shell's pattern names it too.
+
     Raises
     ------
     click.UsageError
-        There is no such file, or none in a folder.
+        There is no such file, or none in all the folders.
     """
     found: list[tuple[Path, str]] = []
     for path in paths:
         if path.is_dir():
             inside = [each for each in sorted(path.rglob("*")) if each.suffix.lower() in SUFFIXES]
-            if not inside:
-                raise click.UsageError(f"there is no audio file in the folder {str(path)!r}")
             found += [(each, each.relative_to(path).with_suffix("").as_posix()) for each in inside]
         elif path.exists():
             found.append((path, path.stem))
@@ -123,6 +124,9 @@ def find_files(paths: tuple[Path, ...]) -> list[tuple[Path, str]]:
             if not matches:
                 raise click.UsageError(f"there is no file {str(path)!r}")
             found += [(each, each.stem) for each in matches if each.is_file()]
+    if not found:
+        folders = ", ".join(repr(str(path)) for path in paths)
+        raise click.UsageError(f"there is no audio file in the folder {folders}")
     return found
 
 
@@ -143,13 +147,15 @@ def _import(
     """Bring one file into its stream; return the stream, and the sample frames that were added."""
     import soundfile
 
+    from racs.cli.text import format_text
     from racs.pcm import StreamFormat
     from racs.sources import INTEGER_BITS, FileSource
 
     try:
         file = soundfile.info(str(path))
     except soundfile.SoundFileError as error:
-        raise Failure(f"{str(path)!r} cannot be read as audio: {error}") from None
+        why = error.error_string if isinstance(error, soundfile.LibsndfileError) else error
+        raise Failure(f"{path}: cannot be read as audio: {why}") from None
     bits = INTEGER_BITS.get(file.subtype)
     depth = 16 if bits is not None and bits <= 16 else 24
     if bits is None:
@@ -160,9 +166,9 @@ def _import(
         facts = session.facts(name)
     made_of = (file.samplerate, file.channels, depth)
     if (facts.sample_rate, facts.channels, facts.bit_depth) != made_of:
+        there = format_text(facts.sample_rate, facts.channels, facts.bit_depth)
         raise Failure(
-            f"there is a stream {name!r} of another format, {facts.sample_rate} Hz,"
-            f" {facts.channels} channels, {facts.bit_depth} bit: choose another --id"
+            f"{path}: the stream {name!r} has another format, {there}: choose another --id"
         )
     source = FileSource(path, StreamFormat(name, *made_of))
     task = bar.add_task(name, total=source.size, completed=facts.size)
@@ -212,7 +218,7 @@ def _not_yet_there(
 
     other = Failure(
         f"the stream {facts.id!r} has other audio than {path.name!r}: choose another --id, or"
-        f" remove it first: racs rm {facts.id!r}"
+        f" remove it first: racs rm {shlex.quote(facts.id)}"
     )
     if facts.size > source.size:
         raise other

@@ -1,5 +1,6 @@
 """``rm`` and ``expire``: the end of streams."""
 
+import math
 from typing import TYPE_CHECKING
 
 import click
@@ -40,7 +41,8 @@ def rm_command(session: "Session", patterns: tuple[str, ...], yes: bool) -> None
     answers = session.client.execute_commands(text_of("DELETE", each.id) for each in streams)
     refused = [answer for answer in answers if isinstance(answer, RacsServerError)]
     gone = [each.id for each, answer in zip(streams, answers, strict=True) if answer is None]
-    session.show({"deleted": gone}, f"deleted {plural(len(gone), 'stream')}" if gone else "")
+    if gone or session.json:
+        session.show({"deleted": gone}, f"deleted {plural(len(gone), 'stream')}")
     if refused:
         raise Failure("; ".join(map(str, refused[:3])))
 
@@ -57,7 +59,7 @@ def expire_command(session: "Session", patterns: tuple[str, ...], length: str) -
     """Let streams be deleted some time after their last audio.
 
     LENGTH is 90s, 12h, 30d, 1w …, or never. Each stream is deleted that long after its last audio
-    came, but never while it is open.
+    came, but never while it is open; one whose last audio is older than that goes at once.
     """
     from racs.cli.text import plural
     from racs.commands import command as text_of
@@ -66,17 +68,13 @@ def expire_command(session: "Session", patterns: tuple[str, ...], length: str) -
     seconds = lifetime(length)
     streams = session.matching(patterns)
     texts = [text_of("EXPIRE", each.id, seconds) for each in streams]
-    refused = [
-        answer
-        for answer in session.client.execute_commands(texts)
-        if isinstance(answer, RacsServerError)
-    ]
-    done = plural(len(streams) - len(refused), "stream")
+    answers = session.client.execute_commands(texts)
+    refused = [answer for answer in answers if isinstance(answer, RacsServerError)]
+    done = [each.id for each, answer in zip(streams, answers, strict=True) if answer is None]
     fate = "kept for ever" if seconds < 0 else f"to be deleted {length} after the last audio"
-    if len(refused) < len(streams):
-        session.show(
-            {"expire": seconds, "streams": [each.id for each in streams]}, f"{done} {fate}"
-        )
+    if done or session.json:
+        text = f"{plural(len(done), 'stream')} {fate}"
+        session.show({"expire": None if seconds < 0 else seconds, "streams": done}, text)
     if refused:
         raise Failure("; ".join(map(str, refused[:3])))
 
@@ -88,6 +86,6 @@ def lifetime(text: str) -> int:
     if text.strip().lower() in ("never", "-1"):
         return -1
     try:
-        return int(parse_duration(text))
+        return math.ceil(parse_duration(text))
     except WrongTimeError as error:
         raise click.UsageError(f"{error}; or never") from None

@@ -1,6 +1,8 @@
 """import and export, against a real server and real files."""
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -107,13 +109,23 @@ def test_files_that_are_not_there_or_collide_are_told(
     assert (result.exit_code, message in result.stderr) == (2, True)
 
 
+def test_a_folder_without_audio_does_not_keep_others_out(
+    racs: Run, noise: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "papers").mkdir()
+    result = racs("import", tmp_path / "papers", noise, "--prefix", "beside/")
+    assert (result.exit_code, result.stdout) == (0, "beside/noise  3.8 s\n")
+    alone = racs("import", tmp_path / "papers")
+    assert (alone.exit_code, "there is no audio file in the folder" in alone.stderr) == (2, True)
+
+
 def test_a_file_that_is_no_audio_does_not_keep_others_out(racs: Run, noise: Path) -> None:
     wrong = noise.with_name("wrong.wav")
     wrong.write_text("no audio")
     result = racs("import", wrong, noise, "--prefix", "some/")
     assert result.exit_code == 1
     assert result.stdout == "some/noise  3.8 s\n"
-    assert "wrong.wav' cannot be read as audio" in result.stderr
+    assert "wrong.wav: cannot be read as audio: " in result.stderr
     assert "1 file of 2 could not be imported" in result.stderr
 
 
@@ -154,6 +166,22 @@ def test_a_file_is_converted_as_it_is_exported(racs: Run, noise: Path, tmp_path:
     racs("export", "converted", out, "--rate", 16000, "--channels", 1, "--depth", 24)
     info = soundfile.info(out)
     assert (info.samplerate, info.channels, info.subtype) == (16000, 1, "PCM_24")
+
+
+def test_a_pipe_and_a_link_stay_what_they_are(racs: Run, noise: Path, tmp_path: Path) -> None:
+    racs("import", noise, "--id", "piped")
+    pipe, link, named = tmp_path / "pipe.wav", tmp_path / "link.wav", tmp_path / "named.wav"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        read = pool.submit(pipe.read_bytes)
+        assert racs("export", "piped", pipe).exit_code == 0
+        assert read.result(timeout=30)[:4] == b"RIFF"
+    assert pipe.is_fifo()
+    named.write_text("what was there")
+    link.symlink_to(named)
+    assert racs("export", "piped", link).exit_code == 0
+    assert link.is_symlink()
+    assert named.read_bytes() == read.result()
 
 
 @pytest.mark.parametrize(

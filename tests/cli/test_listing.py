@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from racs.cli.removing import lifetime
 from tests.cli.conftest import Run
 from tests.e2e.daemon import Daemon
 
@@ -111,3 +112,18 @@ def test_what_the_server_says_to_a_wrong_program_is_passed_on(racs: Run) -> None
     result = racs("eval", "(+ 1")
     assert result.exit_code == 1
     assert result.stderr.startswith("racs: ")
+
+
+def test_a_time_to_live_is_never_rounded_down_to_nothing(racs: Run) -> None:
+    assert racs("expire", "takes/monday", "999500ms").exit_code == 0
+    assert json.loads(racs("info", "takes/monday", "--json").stdout)["ttl"] > 990
+    assert lifetime("1ms") == 1
+
+
+def test_patterns_that_the_shell_replaced_are_known_by_their_number(racs: Run) -> None:
+    assert "takes/tuesday" in racs("ls", "[[]odd*", "takes/*").stdout
+    result = racs("ls", "file.txt", "other.txt")
+    assert result.exit_code == 0
+    assert "no stream's id matches 'file.txt' or 'other.txt' (a pattern needs quotes)" in (
+        result.stderr
+    )
