@@ -160,7 +160,7 @@ BUILDER_ERRORS: list[tuple[str, Any, type[RacsException]]] = [
     ("chunk_size", 0, RacsValueError),
     ("chunk_size", "1", RacsTypeError),
     ("batch_size", 0, RacsValueError),
-    ("batch_size", 16_385, RacsValueError),
+    ("batch_size", 4097, RacsValueError),
     ("batch_size", True, RacsTypeError),
     ("compression", "gzip", RacsValueError),
     ("compression", 1, RacsValueError),
