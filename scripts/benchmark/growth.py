@@ -67,7 +67,8 @@ def with_streams(number: int, server: Program, have: int) -> Line:
     began = time.perf_counter()
     pipelined(server.port, (encode_command(f"CREATE '{name}' 44100 2 16") for name in names))
     created = (time.perf_counter() - began) / len(names)
-    some = [f"stream {i}" for i in np.linspace(have, number - 1, _TIMES, dtype=int)]
+    chosen = np.unique(np.linspace(have, number - 1, _TIMES, dtype=int))
+    some = [f"stream {i}" for i in chosen]
     block = os.urandom(4096)
     opened = median_ms(server.port, [encode_command(f"OPEN '{name}'") for name in some])
     blocks = [encode_single(encode_frame(stream_hash(name), _SENDER, block)) for name in some]
