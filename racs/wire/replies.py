@@ -45,6 +45,7 @@ _FIXSTR = 0xA0
 _ARRAY_HEADS = dict.fromkeys(range(0x91, 0xA0), 1) | {0xDC: 3, 0xDD: 5}
 """First byte of a msgpack array and how many bytes its head has; an empty one is no reply."""
 _SCALARS = {bool: "bool", int: "int", float: "float", str: "string"}
+_ELEMENTS = {*_SCALARS, type(None)}
 
 
 class Vector(msgspec.Struct, frozen=True):
@@ -167,6 +168,11 @@ def decode_reply(payload: Buffer) -> Value:
             f"a reply that is no msgpack array of a type and a value: {error}"
         ) from None
     if kind == "list":
+        if strange := set(map(type, values)) - _ELEMENTS:
+            raise WireError(
+                f"a list with a {strange.pop().__name__} in it, where only booleans, numbers and"
+                " texts can be"
+            )
         return values
     if kind == "null" and not values:
         return None

@@ -114,6 +114,9 @@ NO_REPLIES = {
     "vector cut": b"\x92\xa4s32v\xc4\4abc",
     "endless nesting of arrays": b"\x92\xa4list" + b"\x91" * 100_000,
     "endless nesting of maps": b"\x92\xa4list" + b"\x81" * 100_000,
+    "list with an extension": b"\x92\xa4list\xd4\x01a",
+    "list with bytes": b"\x92\xa4list\xc4\1a",
+    "list in a list": b"\x92\xa4list\x91\1",
     "list with a broken text": b"\x92\xa4list\xa2\xff\xff",
 }
 
