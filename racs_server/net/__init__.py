@@ -2,12 +2,13 @@
 
 from racs_server.net.bus import Bus
 from racs_server.net.commit import GroupCommit
-from racs_server.net.connection import Connection, Services
+from racs_server.net.connection import Connection
 from racs_server.net.figures import Statistics, read_figures
 from racs_server.net.guard import Guard
 from racs_server.net.memory import Budget, Lease
 from racs_server.net.metrics import MetricsServer
 from racs_server.net.server import Server
+from racs_server.net.services import Services
 from racs_server.net.stalls import Stalls
 from racs_server.net.tls import load_tls
 from racs_server.net.watching import Watch

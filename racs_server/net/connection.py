@@ -18,7 +18,6 @@ import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-import msgspec
 import outcome
 import trio
 
@@ -29,7 +28,6 @@ from racs.wire import (
     EndOfStream,
     Event,
     FramingLost,
-    Limits,
     Rejected,
     Vector,
     encode_reply,
@@ -38,21 +36,19 @@ from racs.wire import (
 from racs.wire.connection import SERVER_BUFFER
 from racs.wire.replies import encode_error
 from racs_server.access import NOBODY, Effect, Login, refusal, require
-from racs_server.commands import Executor, Prepared, Value
-from racs_server.config import Settings
+from racs_server.commands import Prepared, Value
 from racs_server.errors import CommandError, RacsError
 from racs_server.net.append import Appending
-from racs_server.net.bus import Bus
-from racs_server.net.commit import GroupCommit
 from racs_server.net.feeds import Feed, Following, Subscription
-from racs_server.net.guard import Guard, Session, TooManyFailures
+from racs_server.net.guard import Session, TooManyFailures
 from racs_server.net.inbox import Deadline, Inbox
-from racs_server.net.memory import Budget, Lease
+from racs_server.net.memory import Lease
 from racs_server.net.outbox import Outbox
 from racs_server.net.replies import BrokenReply, LongReplies
+from racs_server.net.services import LIMITS_OF_NOBODY, Services
 from racs_server.net.transport import Transport
-from racs_server.net.watching import Observer, Traffic, Watch
-from racs_server.storage import MAX_ATTACHMENT, Store
+from racs_server.net.watching import Observer, Traffic
+from racs_server.storage import MAX_ATTACHMENT
 from racs_server.values import AppendTo, AttachTo, AudioPlan, EncodedPlan, Follow, Subscribe
 
 logger = logging.getLogger(__name__)
@@ -70,38 +66,8 @@ _TAKES_TIME = _LONG | AppendTo | AttachTo | Login | Follow | Subscribe
 
 _LINGER = 1.0
 _LINGER_BYTES = 1 << 20
-_LIMITS_OF_NOBODY = Limits(
-    command=4 << 10, evaluation=4 << 10, message=4 << 10, inflated=64 << 10, batch=4 << 10
-)
-"""Enough for the longest AUTH."""
 _NULL = encode_reply(None)
 _numbers = itertools.count(1)
-
-
-class Services(msgspec.Struct, frozen=True):
-    """What every connection works with."""
-
-    store: Store
-    executor: Executor
-    commit: GroupCommit
-    settings: Settings
-    reading: trio.CapacityLimiter
-    bus: Bus
-    guard: Guard = msgspec.field(default_factory=Guard)
-    watch: Watch | None = None
-    budget: Budget = msgspec.field(default_factory=Budget)
-
-    @property
-    def limits(self) -> Limits:
-        """What is accepted from a client."""
-        settings = self.settings
-        return Limits(
-            command=settings.max_command,
-            evaluation=settings.max_eval,
-            message=settings.max_message,
-            inflated=settings.max_inflated,
-            batch=settings.max_message,
-        )
 
 
 class Connection:
@@ -297,7 +263,7 @@ class Connection:
     def _set_limits(self) -> None:
         """Accept from who has not said yet who they are no more than they need for that."""
         admitted = self._session.admitted
-        self._inbox.limit(self._limits if admitted else _LIMITS_OF_NOBODY)
+        self._inbox.limit(self._limits if admitted else LIMITS_OF_NOBODY)
         if admitted:
             self._inbox.log_in_by = math.inf
 

@@ -11,8 +11,9 @@ import trio
 from racs.wire.replies import encode_error
 from racs_server.config import Settings
 from racs_server.errors import StartError
-from racs_server.net.connection import Connection, Services
+from racs_server.net.connection import Connection
 from racs_server.net.lookout import Lookout
+from racs_server.net.services import Services
 from racs_server.net.tls import TlsTransport
 from racs_server.net.transport import SocketTransport, Transport
 from racs_server.net.watching import Traffic
