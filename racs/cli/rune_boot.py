@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import functools
 import inspect
+import io
 import json
 import logging
 import os
@@ -100,7 +101,40 @@ def _with_originals(give: Callable[..., Any]) -> Callable[..., Any]:
     return giving
 
 
+def _with_reasons(register: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what registers functions that tell all of it when they fail.
+
+    The client keeps what a function prints until it is done, and drops it, and where it failed, if
+    it fails.
+    """
+
+    @functools.wraps(register)
+    def registering(function: Any, *args: Any, **kwargs: Any) -> Any:
+        if inspect.iscoroutinefunction(function):
+            function = _telling(function)
+        return register(function, *args, **kwargs)
+
+    return registering
+
+
+def _telling(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def telling(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await function(*args, **kwargs)
+        except Exception:
+            for stream in (sys.stdout, sys.stderr):
+                if isinstance(stream, io.StringIO):
+                    print(stream.getvalue(), end="", file=sys.__stderr__)
+            traceback.print_exc(file=sys.__stderr__)
+            raise
+
+    telling.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return telling
+
+
 _AROUND: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
+    "register_method": _with_reasons,
     "connect_to_server": _with_an_end,
     "output": _with_originals,
     "results": _with_originals,

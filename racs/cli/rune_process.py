@@ -22,8 +22,7 @@ _PATIENCE = 3.0
 _HTTP_TIME = 10.0
 _MOST_KEPT = 1 << 20
 """Characters of what a rune prints that wait for the hub."""
-_AT_ONCE = 0.1
-"""Seconds in which what is printed counts as printed at one time."""
+_MOST_PIECES = 10_000
 _ENDING = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
 
@@ -164,13 +163,8 @@ class Printed:
 
     def add(self, text: str) -> None:
         """Take what was printed now."""
-        now = time.monotonic()
         with self._lock:
-            if self._pieces and now - self._pieces[-1][0] < _AT_ONCE:
-                then, before = self._pieces.pop()
-                self._pieces.append((then, before + text))
-            else:
-                self._pieces.append((now, text))
+            self._pieces.append((time.monotonic(), text))
             self._size += len(text)
             self._cut()
 
@@ -190,9 +184,9 @@ class Printed:
             self._cut()
 
     def _cut(self) -> None:
-        while self._size > _MOST_KEPT:
+        while self._size > _MOST_KEPT or len(self._pieces) > _MOST_PIECES:
             then, text = self._pieces.popleft()
-            kept = text[self._size - _MOST_KEPT :]
+            kept = text[beyond:] if (beyond := self._size - _MOST_KEPT) > 0 else ""
             self._size -= len(text) - len(kept)
             if kept:
                 self._pieces.appendleft((then, kept))

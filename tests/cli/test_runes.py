@@ -14,14 +14,20 @@ from racs.cli.rune_process import Printed
 from tests.cli.conftest import Run
 
 CLIENT = """
-import threading
+import asyncio, contextlib, inspect, io, threading
 
 def output():
     return "the results"
 
+def register_method(function):
+    global registered
+    registered = function
+    print(function.__name__, inspect.signature(function))
+
 def connect_to_server():
     threading.Thread(target=threading.Event().wait).start()  # as its heartbeats, without end
-    raise SystemExit(3)
+    with contextlib.redirect_stdout(io.StringIO()):
+        asyncio.run(registered(1))
 """
 
 
@@ -104,13 +110,35 @@ def test_a_rune_that_leaves_ends_although_its_heartbeats_go_on(
 ) -> None:
     script = tmp_path / "rune.py"
     script.write_text(
-        "import atexit, runes_client\n"
+        "import atexit, sys, runes_client\n"
         "atexit.register(print, 'the last word')\n"
+        "async def work(a: int): sys.exit(3)\n"
+        "runes_client.register_method(work)\n"
         "runes_client.connect_to_server()",
         encoding="utf-8",
     )
     result = boot(script, python_path)
-    assert (result.returncode, result.stdout) == (3, "the last word\n"), result.stderr
+    assert result.returncode == 3
+    assert result.stdout == "work (a: int)\nthe last word\n"
+
+
+def test_a_function_that_fails_tells_what_it_printed_and_where(
+    tmp_path: Path, python_path: str
+) -> None:
+    script = tmp_path / "rune.py"
+    script.write_text(
+        "import runes_client\n"
+        "async def work(a: int):\n"
+        "    print('so far so good')\n"
+        "    return 1 / 0\n"
+        "runes_client.register_method(work)\n"
+        "runes_client.connect_to_server()",
+        encoding="utf-8",
+    )
+    result = boot(script, python_path)
+    assert result.returncode == 1
+    assert result.stderr.startswith("so far so good\nTraceback")
+    assert "line 4, in work" in result.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
