@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
@@ -174,7 +175,8 @@ def send_original(path: Any) -> None:
             )
             urlopen(request, timeout=_PATIENCE).close()  # noqa: S310
     except Exception as error:
-        print(f"racs: the hub did not get {path!r} as it is: {error}", file=sys.stderr)
+        why = error.read().decode(errors="replace") if isinstance(error, HTTPError) else error
+        print(f"racs: the hub did not get {path!r} as it is: {why}", file=sys.stderr)
 
 
 def run_notebook(path: Path) -> None:

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -64,7 +65,7 @@ class Calls:
                 return answer
         except HTTPError as error:
             raise Failure(_detail(error)) from None
-        except (URLError, OSError) as error:
+        except (URLError, OSError, HTTPException, ValueError) as error:
             why = getattr(error, "reason", error)
             raise Failure(
                 f"there is no hub at {url}: {why}. Start one with racs-server --hub-port 8765, or"
