@@ -106,7 +106,7 @@ class Moment:
 
 def moment(name: str, doc: str) -> Query:
     """Return a parameter that is a `Moment`."""
-    return Query(name, doc, Moment, {"type": "string"})
+    return Query(name, doc, Moment, {"type": "string", "minLength": 1})
 
 
 def written(instant: int) -> str:

@@ -133,7 +133,7 @@ def _name(value: Value) -> str:
 
 _COMMAND_SCHEMA = {
     "type": "object",
-    "properties": {"command": {"type": "string"}},
+    "properties": {"command": {"type": "string", "minLength": 1}},
     "required": ["command"],
     "additionalProperties": False,
 }
@@ -155,7 +155,10 @@ OPERATIONS = (
         call=post_command,
         body=Body(
             "The command.",
-            {"text/plain": {"type": "string"}, "application/json": _COMMAND_SCHEMA},
+            {
+                "text/plain": {"type": "string", "minLength": 1},
+                "application/json": _COMMAND_SCHEMA,
+            },
         ),
         responses={
             200: Body(

@@ -34,14 +34,15 @@ async def get_peaks(
         return Response(bytes(picture.data), media_type="application/octet-stream")
     with services.lease() as lease:
         await lease.grow(JSON_WEIGHT * len(picture.data))
-        body = await services.in_thread(partial(_json, picture, n, info))
+        body = await services.in_thread(partial(_json, picture, info))
     return Response(body, media_type="application/json")
 
 
-def _json(picture: Vector, points: int, info: StreamInfo) -> bytes:
+def _json(picture: Vector, info: StreamInfo) -> bytes:
     channels = info.format.channels
-    peaks = json_numbers(np.frombuffer(picture.data, "<f4").reshape(points, channels, 3))
-    return msgspec.json.encode({"points": points, "channels": channels, "peaks": peaks})
+    peaks = np.frombuffer(picture.data, "<f4").reshape(-1, channels, 3)  # of nothing: no points
+    document = {"points": len(peaks), "channels": channels, "peaks": json_numbers(peaks)}
+    return msgspec.json.encode(document)
 
 
 _SCHEMA = {

@@ -90,6 +90,8 @@ async def test_peaks(client: httpx.AsyncClient) -> None:
     scale = left.min() / picture[0, 0, 0]
     assert np.allclose(picture[:, 0, 0] * scale, left.min(axis=1))
     assert np.allclose(picture[:, 0, 1] * scale, left.max(axis=1))
+    nothing = await client.get("/streams/x/peaks", params={"from": "2", "to": "1"})
+    assert nothing.json() == {"points": 0, "channels": 2, "peaks": []}
     wrong = await client.get("/streams/x/peaks", params={"n": 0})
     assert wrong.status_code == 400
 
