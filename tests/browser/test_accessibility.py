@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.browser.chromium import Page
+from tests.browser.chromium import PATIENCE, Page
 from tests.browser.rune import Run, ScriptedRune
 from tests.browser.test_runes import PARAMS, kept, tone
 from tests.e2e.daemon import Daemon
@@ -49,7 +49,7 @@ def rune(page: Page, base: str, stream: str) -> Iterator[str]:
             done.clear()
             page.enter("amount", amount)
             page.press("Run")
-            assert done.wait(30)
+            assert done.wait(PATIENCE)
         page.sees("Done", "Failed", "note.txt")
         yield rune.token
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from selenium.webdriver import Keys
 
-from tests.browser.chromium import Page
+from tests.browser.chromium import PATIENCE, Page
 from tests.browser.rune import Run, ScriptedRune
 from tests.e2e.daemon import Daemon
 
@@ -269,7 +269,7 @@ def test_files_appear_as_they_come_and_then_all_the_rest(
 
     def function(run: Run) -> None:
         run.add_file("tone.wav", "audio", tone())
-        go_on.wait(30)
+        go_on.wait(PATIENCE)
         run.add_file("notes.txt", "text", b"first line\n<b>second</b>")
         run.add_file("melody.mid", "midi", b"MThd")
         run.add_file("dot.gif", "image", DOT)
@@ -310,7 +310,7 @@ def test_runs_wait_in_a_queue_and_can_be_stopped(page: Page, connect: Connect) -
     go_on = threading.Event()
 
     def function(run: Run) -> None:
-        go_on.wait(30)
+        go_on.wait(PATIENCE)
         run.reply(message=f"n={run.values['n']}")
 
     connect(NUMBER, function)
@@ -324,6 +324,45 @@ def test_runs_wait_in_a_queue_and_can_be_stopped(page: Page, connect: Connect) -
     go_on.set()
     page.sees("n=1")
     assert "n=2" not in page.text
+
+
+def test_a_run_is_followed_to_its_end_however_many_come_after_it(
+    page: Page, connect: Connect, base: str, master: str
+) -> None:
+    go_on = threading.Event()
+
+    def function(run: Run) -> None:
+        go_on.wait(PATIENCE)
+        run.reply(message="the first" if run.values["n"] == 1 else "another")
+
+    rune = connect(NUMBER, function)
+    page.press("Run")
+    page.sees("Running")
+    for _ in range(21):  # one more than a page asks for at once
+        httpx.post(
+            f"{base}api/page/runes/{rune.token}/runs",
+            json={"values": {"n": 2}},
+            headers={"Authorization": f"Bearer {master}"},
+        ).raise_for_status()
+    page.sees("after 21 more")
+    go_on.set()
+    page.sees("the first")
+    page.wait(lambda: not page.all(".badge.pending, .run .badge.processing"))
+
+
+def test_of_many_files_the_first_are_shown_and_then_all(page: Page, connect: Connect) -> None:
+    def function(run: Run) -> None:
+        for number in range(12):
+            run.add_file(f"note-{number:02}.txt", "text", b"la")
+        run.reply(message="Sung.")
+
+    connect(NUMBER, function)
+    page.press("Run")
+    page.sees("Sung.", "note-07.txt")
+    assert "note-08.txt" not in page.text
+    page.press("Show all 12 files")
+    page.sees("note-11.txt")
+    assert page.driver.switch_to.active_element.accessible_name == "Download note-08.txt"
 
 
 def test_a_run_is_kept_and_can_be_run_again_or_changed(page: Page, connect: Connect) -> None:
@@ -374,7 +413,7 @@ def test_a_phone_has_room_for_all_of_it(page: Page, connect: Connect, dark: bool
     page.look(360, 740, dark=dark)
     page.click("input[type=checkbox]", "No file")
     page.press("Run")
-    page.sees("Failed", "tone.wav")
+    page.sees("Failed", "tone.wav", "In the archive")  # after that, nothing of it is made anew
     assert page.js("return document.documentElement.scrollWidth") <= 360
     for element in page.all("main button, main a, main input, main select, main textarea"):
         assert element.accessible_name, element.get_attribute("outerHTML")

@@ -103,6 +103,7 @@ export const hub = {
     json(page(`runes/${PART(rune)}/target`), { method: "PUT", body: JSON.stringify(target) }),
   runs: (rune, limit, before = "") =>
     json(page(`runes/${PART(rune)}/runs?${new URLSearchParams({ limit, before })}`)),
+  run: (run) => json(page(`runs/${PART(run)}`)),
   start: (rune, values) => post(page(`runes/${PART(rune)}/runs`), { values }),
   again: (run) => post(page(`runs/${PART(run)}/again`), {}),
   stop: (run) => post(page(`runs/${PART(run)}/stop`), {}),
@@ -119,7 +120,8 @@ export const hub = {
   async text(url, most) {
     const response = await ask(url, { headers: { Range: `bytes=0-${most - 1}` } });
     const text = await response.text();
-    return text.length < most ? text : `${text}\n…`;
+    const size = Number(response.headers.get("Content-Range")?.split("/")[1] ?? 0);
+    return size > most ? `${text}\n…` : text;
   },
 };
 

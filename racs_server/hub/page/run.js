@@ -14,6 +14,7 @@ const STATES = {
   aborted: "Stopped",
 };
 const FINAL = ["completed", "error", "aborted"];
+const MANY = 8; // files that are shown at once
 
 /** What an error looks like → what to do. The first that fits counts. */
 const ADVICE = [
@@ -29,7 +30,11 @@ const ADVICE = [
     /No such file|FileNotFoundError/,
     "It did not find a file: choose one for every file parameter, and run it again.",
   ],
-  [/NoneType/, "It got nothing where it needed something: is a file missing in the form?"],
+  [
+    /NoneType/,
+    "It got nothing where it needed something: is a file missing in the form, or one that is " +
+      "called a sound none?",
+  ],
   [/restarted|reply did not come/, "Nothing is wrong with what you entered: run it again."],
   [
     /Failed to upload|upload/i,
@@ -56,6 +61,7 @@ export class RunCard {
     this.message = h("p", { class: "message" });
     this.problem = h("div", { class: "failure", hidden: true });
     this.list = h("ul", { class: "files" });
+    this.rest = button("", () => this.#showRest(), { class: "small", hidden: true });
     this.logs = h("pre", { tabindex: "0", "aria-label": "Logs" });
     this.allLogs = h("p", { class: "hint" });
     this.logsPlace = h(
@@ -87,6 +93,7 @@ export class RunCard {
       this.problem,
       this.message,
       this.list,
+      this.rest,
       this.logsPlace,
     );
     this.update(run, position);
@@ -117,10 +124,27 @@ export class RunCard {
     fill(this.message, run.message ? name(run.message) : null);
     this.#showError(run);
     this.#showLogs(run);
-    for (const file of run.outputs) this.#showFile(file);
+    this.#showFiles(run);
     if (before && (before.state !== run.state || before.outputs.length !== run.outputs.length)) {
       announce(`${word}. Files: ${run.outputs.length}.`);
     }
+  }
+
+  /** Whether nothing more will come of it. */
+  get settled() {
+    return FINAL.includes(this.run.state) && this.run.archived;
+  }
+
+  #showFiles({ outputs }) {
+    for (const file of this.showsAll ? outputs : outputs.slice(0, MANY)) this.#showFile(file);
+    this.rest.hidden = this.showsAll || outputs.length <= MANY;
+    this.rest.textContent = `Show all ${outputs.length} files`;
+  }
+
+  #showRest() {
+    this.showsAll = true;
+    this.#showFiles(this.run);
+    this.list.children[MANY].querySelector("a, button")?.focus(); // the button is gone
   }
 
   #showFile(file) {

@@ -55,7 +55,15 @@ export class RunePanel {
     this.#renew("target", rune.target, () => fill(this.targetPlace, this.#settings(rune)));
     const runs = await hub.runs(rune.token, HISTORY);
     if (!this.cards.length) this.more.hidden = runs.length < HISTORY;
-    this.#show(runs);
+    this.#show([...runs, ...(await this.#olderOnes(runs))]);
+  }
+
+  /** Those that are shown, are not among the latest, and are not over. */
+  async #olderOnes(latest) {
+    const ids = new Set(latest.map((run) => run.id));
+    const older = this.cards.filter((card) => !card.settled && !ids.has(card.run.id));
+    const waits = ({ id, state }) => state === "pending" && this.rune.waiting.includes(id);
+    return Promise.all(older.map(({ run }) => (waits(run) ? run : hub.run(run.id))));
   }
 
   /** Make a part anew only if what it shows has changed. */

@@ -36,7 +36,7 @@ export class RunesTab {
   open(rune) {
     if (this.opened !== rune) this.#leaveRune();
     this.opened = rune;
-    if (this.watching) this.#show();
+    if (this.watching) this.#show().catch((error) => fill(this.status, error.message));
     else this.#watch();
   }
 
