@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 RUNES_PYTHON = ROOT / ".venv-runes-0.9.4" / "bin" / "python"
 MASTER = "0715c132-1111-4111-8111-111111111111"
 EXAMPLE = Path(__file__).with_name("example_rune.py")
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 NEEDS_CLIENT = pytest.mark.skipif(
     not (os.environ.get("RACS_TEST_RUNES") and RUNES_PYTHON.exists()),

@@ -17,6 +17,8 @@ from tests.e2e.daemon import Daemon
 from tests.runes.sounds import archived, write
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 300.0
+"""Seconds that anything may take: the client imports much; it takes far less."""
 PYTHON = next(
     (
         path
@@ -42,7 +44,7 @@ def test_a_run_that_the_real_client_calls(
     params = {name: {"value": value, "type": kind} for name, (value, kind) in given.items()}
     data = json.dumps({"method_name": "arbitrary_method", "params": params})
     hub = subprocess.Popen(
-        [sys.executable, str(ROOT / "tests/runes/polled.py"), data, "120"],
+        [sys.executable, str(ROOT / "tests/runes/polled.py"), data, str(PATIENCE)],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -90,7 +92,7 @@ def test_a_run_that_the_real_client_calls(
 
 def run_of(store: Racs, path: Path) -> Run:
     """Return the run with an input, as soon as it is in the archive."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         for run in runs(store, "My Remote Code"):
             if run.parameters["b"] == str(path):
