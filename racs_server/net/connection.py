@@ -100,6 +100,7 @@ class Connection:
         self._bus = services.bus
         self._reading = services.reading
         self._budget = services.budget
+        self._pieces = services.pieces
         self._settings = settings
         self._limits = services.limits
         self._deadline = Deadline()
@@ -414,7 +415,7 @@ class Connection:
             await self._session.log_in(value)
             self._set_limits()
         elif isinstance(value, Follow):
-            reads = self._store, self._reading, self._budget
+            reads = self._store, self._reading, self._budget, self._pieces
             await self._run_feed(Following(value, self._bus, *reads, may_read))
         elif isinstance(value, Subscribe):
             await self._run_feed(Subscription(value, self._bus, may_read))

@@ -42,6 +42,7 @@ from racs_server.errors import AccessError, StreamError
 from racs_server.glob import compile_glob
 from racs_server.net.bus import Bell, Bus
 from racs_server.net.memory import Budget, Lease
+from racs_server.net.pieces import Pieces, Shared
 from racs_server.net.replies import SAMPLE
 from racs_server.storage import Store
 from racs_server.values import Follow, StreamInfo, StreamRange, Subscribe
@@ -100,6 +101,8 @@ class Following(Feed):
         How many threads may read at once, over all connections.
     budget
         The memory for what is long.
+    pieces
+        What is short, and others may have read already.
     may_read
         Whether the client may read a stream; it may lose that.
     """
@@ -111,10 +114,14 @@ class Following(Feed):
         store: Store,
         reading: trio.CapacityLimiter,
         budget: Budget,
+        pieces: Pieces,
         may_read: MayRead,
     ) -> None:
         super().__init__(bus)
         self._may_read = may_read
+        self._pieces = pieces
+        self._piece: Shared | None = None
+        """What was sent last, kept for those who come to want it."""
         self._follow = follow
         self._store = store
         self._reading = reading
@@ -152,15 +159,28 @@ class Following(Feed):
             self._position = stop
             await send(encode_reply(["missed", start, behind]))
             return
-        most = TURN_BYTES // SAMPLE // info.format.channels
-        plan = self._store.plan(info.id, start, min(stop, start + most))
-        read = partial(_samples, plan, self._store)
+        frame = SAMPLE * info.format.channels
+        stop = min(stop, start + TURN_BYTES // frame)
+        read = partial(self._read, info.id, start, stop)
+        needed = 2 * frame * (stop - start)
+        if needed <= _SMALL:
+            piece = self._piece = await self._pieces.get(info.id, info.serial, start, read)
+            self._position += piece.frames
+            await send(piece.reply)
+            return
         with Lease(self._budget, _SMALL) as lease:
-            await lease.grow(2 * SAMPLE * plan.samples)
-            samples = await trio.to_thread.run_sync(read, limiter=self._reading)
-            self._position += plan.frames
-            head = encode_reply(["audio", start, plan.frames]) + vector_head("s32v", len(samples))
-            await send(head + samples)
+            await lease.grow(needed)
+            frames, reply = await read()
+            self._position += frames
+            await send(reply)
+
+    async def _read(self, stream_id: str, start: int, stop: int) -> tuple[int, bytes]:
+        """Return how many sample frames there are of a range, and the reply that has them."""
+        plan = self._store.plan(stream_id, start, stop)
+        read = partial(_samples, plan, self._store)
+        samples = await trio.to_thread.run_sync(read, limiter=self._reading)
+        head = encode_reply(["audio", start, plan.frames]) + vector_head("s32v", len(samples))
+        return plan.frames, head + samples
 
 
 def _samples(plan: StreamRange, store: Store) -> bytes:

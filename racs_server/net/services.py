@@ -10,6 +10,7 @@ from racs_server.net.bus import Bus
 from racs_server.net.commit import GroupCommit
 from racs_server.net.guard import Guard
 from racs_server.net.memory import Budget
+from racs_server.net.pieces import Pieces
 from racs_server.net.watching import Watch
 from racs_server.storage import Store
 
@@ -31,6 +32,7 @@ class Services(msgspec.Struct, frozen=True):
     guard: Guard = msgspec.field(default_factory=Guard)
     watch: Watch | None = None
     budget: Budget = msgspec.field(default_factory=Budget)
+    pieces: Pieces = msgspec.field(default_factory=Pieces)
 
     @property
     def limits(self) -> Limits:
