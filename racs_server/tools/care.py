@@ -71,6 +71,8 @@ def verify(settings: Settings, totals: care.Totals, pattern: str, as_json: bool)
             if not as_json:
                 click.echo(str(finding))
     damaged = sum(not finding.known for finding in findings)
+    if not totals.all_streams and pattern != "*":
+        raise StartError(f"no stream of {settings.data_dir} has an id that matches {pattern!r}")
     if as_json:
         _print_json({"live": live, **msgspec.to_builtins(totals), "findings": findings})
     else:
@@ -80,6 +82,8 @@ def verify(settings: Settings, totals: care.Totals, pattern: str, as_json: bool)
             f" of PCM read: {damaged or 'no'} damage{f', {known} known' if known else ''}"
             + (" (a server is running: its catalogue was left out)" if live else "")
         )
+        if damaged:
+            click.echo("`racs-server repair --dry-run` tells what can be done about it")
     return _DAMAGE if damaged else _OK
 
 
@@ -149,7 +153,7 @@ def restore(settings: Settings, totals: care.Totals, source: Path, as_json: bool
 
     Exit status: 0 all is well, 1 something of it is damaged, 2 failed.
     """
-    backups = _archive(source)
+    backups = _archive(source, "name that of the backups, or one of them")
     with _progress(totals):
         report = care.restore(backups, Disk(settings.data_dir), SystemClock(), totals)
     if as_json:
@@ -164,10 +168,10 @@ def restore(settings: Settings, totals: care.Totals, source: Path, as_json: bool
     return _DAMAGE if report.findings else _OK
 
 
-def _archive(folder: Path) -> Disk:
+def _archive(folder: Path, hint: str = "name that of the archive (--data-dir)") -> Disk:
     """Return a data folder that must be there."""
     if not folder.is_dir():
-        raise StartError(f"there is no folder {folder}: name that of the archive (--data-dir)")
+        raise StartError(f"there is no folder {folder}: {hint}")
     return Disk(folder)
 
 

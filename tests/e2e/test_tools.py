@@ -67,7 +67,11 @@ def test_damage_is_found_repaired_and_the_rest_reads_right(tmp_path: Path) -> No
     assert status == 1
     assert "stream 'bad' from " in text
     assert "sample frames 16384 to 32768" in text
-    assert tool("verify", "--data-dir", data, "go*")[0] == 0
+    assert "racs-server repair --dry-run" in text, "and what to do"
+    status, text = tool("verify", "--data-dir", data, "go*")
+    assert (status, text[:10]) == (0, "1 streams,")
+    status, text = tool("verify", "--data-dir", data, "god*")
+    assert (status, "no stream" in text) == (2, True), "a slip of the pen is not 'no damage'"
     assert tool("repair", "--data-dir", data, "--dry-run")[0] == 0
     assert tree(data) == before
     with Daemon(data) as daemon:
@@ -139,4 +143,6 @@ def test_wrong_use_is_said_in_a_line(tmp_path: Path) -> None:
     for command in (["verify"], ["repair"], ["backup", tmp_path / "b"]):
         status, text = tool(*command, "--data-dir", tmp_path / "nowhere")
         assert (status, text.count("\n")) == (2, 1)
+    status, text = tool("restore", tmp_path / "nowhere", "--data-dir", tmp_path / "c")
+    assert (status, "name that of the backups" in text) == (2, True)
     assert tool("verify", "--nonsense")[0] == 2

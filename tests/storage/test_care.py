@@ -218,6 +218,52 @@ def test_a_stream_json_is_made_anew_from_the_catalogue_or_else_from_the_segments
         assert any(name.startswith("lost/streams/") for name in lost(disk))
 
 
+def test_without_a_checksum_file_the_whole_segment_is_one_unproven_range() -> None:
+    disk = archive()
+    missing_checksums(disk)
+    assert mend(disk)[0] == "made anew from what the disk holds"
+    [finding] = findings(disk)
+    assert (finding.kind, finding.start, finding.stop) == ("unproven", 0, 4 * HALF)
+    assert finding.why == "no checksum proves it, its file was missing"
+
+
+def test_a_missing_stream_json_is_called_missing() -> None:
+    disk = archive()
+    disk.remove(file_of("a", "stream.json"))
+    [finding] = findings(disk)
+    assert (finding.kind, finding.why) == ("stream.json", "it is missing")
+    assert mend(disk)[0] == "made anew without its sessions"
+    rotten_manifest(disk)
+    [finding] = findings(disk)
+    assert finding.why == "it does not match its checksum"
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+def test_a_missing_segment_is_told_by_its_own_name_and_the_one_before_is_whole(
+    missing: int,
+) -> None:
+    disk = SimulatedDisk()
+    store = start(disk, segment_bytes=BLOCK)
+    make_open(store, "a")
+    for number in range(3):
+        send(store, "a", noise(BLOCK, number))
+    store.close()
+    name = f"{missing * HALF:020d}.wav"
+    disk.remove(file_of("a", name))
+    before = disk.read(file_of("a", f"{(missing - 1) * HALF:020d}.wav"))
+    [finding] = findings(disk)
+    assert finding.kind == "audio"
+    assert finding.file == file_of("a", name)
+    assert (finding.start, finding.stop) == (missing * HALF, (missing + 1) * HALF)
+    assert finding.why == "the file is missing"
+    mend(disk)
+    assert disk.read(file_of("a", f"{(missing - 1) * HALF:020d}.wav")) == before
+    assert [finding.known for finding in findings(disk)] == [True]
+    disk.flip(file_of("a", f"{(missing - 1) * HALF:020d}.wav"), 24)
+    mend(disk)
+    assert disk.read(file_of("a", f"{(missing - 1) * HALF:020d}.wav")) == before
+
+
 def test_a_damaged_attachment_is_moved_aside() -> None:
     disk = archive()
     store = start(disk)

@@ -15,6 +15,7 @@ from crc32c import crc32c
 from racs_server.storage.stream import LOST, Stream
 from racs_server.values import format_instant
 
+MISSING = "it is missing"
 DAMAGE = f"{LOST}/damage"
 CHECKSUMS = f"{LOST}/checksums"
 

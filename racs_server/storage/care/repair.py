@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from racs_server.riff import SEGMENT_HEADER
 from racs_server.storage.care.findings import (
+    MISSING,
     Finding,
     Kind,
     damage_name,
@@ -31,7 +32,14 @@ from racs_server.storage.care.survey import (
     pieces,
     read_piece,
 )
-from racs_server.storage.care.verify import Totals, found_audio, verify
+from racs_server.storage.care.verify import (
+    Totals,
+    extent,
+    found_audio,
+    load_checksums,
+    pcm_there,
+    verify,
+)
 from racs_server.storage.catalog import NAME as CATALOG
 from racs_server.storage.checksums import Checksums
 from racs_server.storage.core import Clock, StoreOptions
@@ -93,7 +101,7 @@ def repair(
         for finding in verify(survey, totals):
             remedy = REMEDIES[finding.kind]
             if not finding.known:
-                yield Step(remedy.text, finding)
+                yield Step(remedy.told(finding), finding)
                 if not dry_run:
                     remedy.act(survey, finding)
         for name, start in _loose_ends(survey):
@@ -206,9 +214,7 @@ def _remake_checksums(survey: Survey, finding: Finding) -> None:
 
 def _sums_of(fs: FileSystem, holding: Holding, segment: Segment) -> Checksums:
     sums = Checksums()
-    frame = segment.format.frame_bytes
-    due = holding.due(segment)
-    room = max(0, file_size(fs, segment.name) - SEGMENT_HEADER) // frame * frame
+    due, room = holding.due(segment), pcm_there(fs, segment)
     file = fs.open(segment.name, write=False)
     try:
         for piece in pieces(file, 0, min(due, room)):
@@ -229,7 +235,8 @@ def _write_header(survey: Survey, finding: Finding) -> None:
     )
     file = survey.fs.open(segment.name)
     try:
-        file.write([head_of(stream, segment.first, holding.due(segment))], 0)
+        due = extent(survey.fs, holding, segment, load_checksums(survey.fs, segment)[0])
+        file.write([head_of(stream, segment.first, due)], 0)
         file.sync()
     finally:
         file.close()
@@ -277,10 +284,25 @@ def _holding(survey: Survey, finding: Finding) -> Holding:
 
 
 class Remedy(NamedTuple):
-    """What is done about a kind of damage."""
+    """What is done about a kind of damage.
+
+    Attributes
+    ----------
+    text
+        It, in a sentence.
+    act
+        Does it.
+    kept
+        What is said beside of a file that was there.
+    """
 
     text: str
     act: Callable[[Survey, Finding], None]
+    kept: str = ""
+
+    def told(self, finding: Finding) -> str:
+        """Return what is said of a finding."""
+        return self.text if finding.why == MISSING else self.text + self.kept
 
 
 REMEDIES = {
@@ -293,12 +315,15 @@ REMEDIES = {
         "the stream ends before it; what lies there and behind is kept in lost/tails", _keep_tail
     ),
     Kind.CHECKSUMS: Remedy(
-        "made anew from what the disk holds; the old ones are kept in lost/checksums",
+        "made anew from what the disk holds",
         _remake_checksums,
+        "; the old ones are kept in lost/checksums",
     ),
     Kind.HEADER: Remedy("written anew; the old one is kept in lost/headers", _write_header),
     Kind.STREAM: Remedy(
-        "made anew without its sessions; the old one is kept in lost/streams", _write_manifest
+        "made anew without its sessions",
+        _write_manifest,
+        "; the old one is kept in lost/streams",
     ),
     Kind.FOLDER: Remedy("moved to lost", _leave),
     Kind.ATTACHMENT: Remedy("moved to lost/attachments", _move_aside),

@@ -18,6 +18,7 @@ from crc32c import crc32c
 
 from racs_server.errors import StorageError
 from racs_server.riff import SEGMENT_HEADER, Pcm, segment_header
+from racs_server.storage.care.findings import MISSING
 from racs_server.storage.catalog import read_catalog
 from racs_server.storage.checksums import BLOCK, Checksums
 from racs_server.storage.fs import File, FileSystem
@@ -112,7 +113,7 @@ class Survey:
             try:
                 self.catalog = {stream.folder: stream for stream in read_catalog(fs)}
             except FileNotFoundError:
-                self.catalog = "it is missing" if any(stream_folders(fs)) else {}
+                self.catalog = MISSING if any(stream_folders(fs)) else {}
             except (OSError, ValueError, sqlite3.Error) as error:
                 self.catalog = str(error)
 
@@ -199,7 +200,16 @@ class Survey:
         if stream_ is None:
             return None
         stream_.sessions = []
-        return Holding(stream_, 0, [], str(error))
+        return Holding(stream_, 0, [], _explained(error, stream_))
+
+
+def _explained(error: Exception, stream: Stream) -> str:
+    """Say why a ``stream.json`` cannot be believed."""
+    if isinstance(error, FileNotFoundError):
+        return MISSING
+    if isinstance(error, OSError):
+        return f"it cannot be read: {error.strerror}"
+    return f"it {str(error).removeprefix(stream.manifest_name).strip()}"
 
 
 def _read_log(fs: FileSystem, *, live: bool) -> Log:

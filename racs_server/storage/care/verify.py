@@ -13,6 +13,7 @@ from racs_server.riff import SEGMENT_HEADER
 from racs_server.storage.attachments import FOLDER as ATTACHMENTS
 from racs_server.storage.attachments import parse as parse_attachment
 from racs_server.storage.care.findings import (
+    MISSING,
     Finding,
     Kind,
     about,
@@ -99,7 +100,9 @@ def verify(
             if not (findings and survey.live and survey.changed(holding.stream)):
                 yield from findings
             totals.frames += holding.stream.frames
-        totals.streams += 1
+            totals.streams += 1
+        else:
+            totals.all_streams -= 1
     yield from _catalogue(survey, found)
 
 
@@ -147,14 +150,15 @@ def _gaps(fs: FileSystem, holding: Holding) -> Iterator[Finding]:
 def _segment(
     fs: FileSystem, holding: Holding, segment: Segment, progress: Progress
 ) -> Iterator[Finding]:
-    stream, due, frame = holding.stream, holding.due(segment), segment.format.frame_bytes
+    stream, frame = holding.stream, segment.format.frame_bytes
+    sums, fault = load_checksums(fs, segment)
+    due = extent(fs, holding, segment, sums)
     frames = (segment.first, segment.first + due // frame)
     head = read_piece(fs, segment.name, 0, SEGMENT_HEADER)
     stated = int.from_bytes(head[-4:], "little")
     if head != head_of(stream, segment.first, stated) or stated < due:
         yield about(stream, Kind.HEADER, "it does not say what it should", segment.name)
-    there = max(0, file_size(fs, segment.name) - SEGMENT_HEADER) // frame * frame
-    sums, fault = load_checksums(fs, segment)
+    there = pcm_there(fs, segment)
     if fault is None and sums.covered < min(due, there):
         fault = "it covers too little"
     if fault is not None:
@@ -171,6 +175,28 @@ def _segment(
     finally:
         file.close()
     yield from _unproven(fs, stream, segment, sums)
+    if due < holding.due(segment):
+        lacking = (frames[1], segment.first + holding.due(segment) // frame)
+        name = Segment(stream.folder, frames[1], stream.format, 0).name
+        yield _damage(fs, stream, name, lacking, "the file is missing")
+
+
+def extent(fs: FileSystem, holding: Holding, segment: Segment, sums: Checksums) -> int:
+    """Return how many bytes of PCM a segment's own file should hold.
+
+    That is what is due up to the next file, but where its checksums say that it was complete: then
+    it is a file behind it that is missing.
+    """
+    due = holding.due(segment)
+    return (
+        sums.covered if 0 < sums.covered < due and sums.covered == pcm_there(fs, segment) else due
+    )
+
+
+def pcm_there(fs: FileSystem, segment: Segment) -> int:
+    """Return how many bytes of whole sample frames a segment's file has."""
+    frame = segment.format.frame_bytes
+    return max(0, file_size(fs, segment.name) - SEGMENT_HEADER) // frame * frame
 
 
 def load_checksums(fs: FileSystem, segment: Segment) -> tuple[Checksums, str | None]:
@@ -178,7 +204,7 @@ def load_checksums(fs: FileSystem, segment: Segment) -> tuple[Checksums, str | N
     try:
         return Checksums.load(fs.read(segment.crc_name)), None
     except FileNotFoundError:
-        return Checksums(), "it is missing"
+        return Checksums(), MISSING
     except ValueError as error:
         return Checksums(), str(error)
 
@@ -209,17 +235,20 @@ def _unproven(
     folder, _, last = name.rpartition("/")
     if last not in fs.list(folder):
         return
-    frame, checks = segment.format.frame_bytes, sums.entries()
+    frame, checks, old = segment.format.frame_bytes, sums.entries(), fs.read(name)
     try:
-        proven = Checksums.salvage(fs.read(name)).entries()
+        proven = Checksums.salvage(old).entries()
     except ValueError:
         proven = []
-    why = f"no checksum proves it, {name} is damaged"
-    for block, check in enumerate(checks):
-        if proven[block : block + 1] != [check]:
-            stop = min((block + 1) * BLOCK, sums.covered)
-            lost = (segment.first + block * BLOCK // frame, segment.first - (-stop // frame))
-            yield about(stream, Kind.UNPROVEN, why, segment.name, lost, known=True)
+    why = f"no checksum proves it, {f'{name} is damaged' if old else 'its file was missing'}"
+    begin = 0
+    for block, check in enumerate([*checks, None]):
+        if check is None or proven[block : block + 1] == [check]:
+            if begin < block:
+                stop = min(block * BLOCK, sums.covered)
+                lost = (segment.first + begin * BLOCK // frame, segment.first - (-stop // frame))
+                yield about(stream, Kind.UNPROVEN, why, segment.name, lost, known=True)
+            begin = block + 1
 
 
 def _tail(fs: FileSystem, stream: Stream, record: Appended) -> Iterator[Finding]:
