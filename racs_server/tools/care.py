@@ -37,8 +37,15 @@ def _tool(command: Callable[..., int]) -> Callable[..., int]:
         totals = care.Totals()
         try:
             return command(settings=settings, totals=totals, **arguments)
-        except (OSError, StorageError) as error:
+        except StorageError as error:
             click.echo(f"racs-server: {error}", err=True)
+            return _UNREADABLE
+        except OSError as error:
+            where = error.filename or settings.data_dir
+            click.echo(
+                f"racs-server: {where}: {error.strerror}. Look after the disk, and begin again",
+                err=True,
+            )
             return _UNREADABLE
         except KeyboardInterrupt:
             click.echo(

@@ -22,11 +22,12 @@ Invariants
 import errno
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 import msgspec
 from crc32c import crc32c
 
-from racs_server.errors import StartError, StorageError
+from racs_server.errors import DiskFullError, StartError, StorageError
 from racs_server.storage.attachments import FOLDER as ATTACHMENTS
 from racs_server.storage.care.findings import Finding, Kind, about
 from racs_server.storage.care.survey import (
@@ -139,16 +140,44 @@ def back_up(source: FileSystem, target: FileSystem, now: int, totals: Totals) ->
         earlier = backups(target)
         if UNFINISHED in target.list(""):
             target.remove_tree(UNFINISHED)
-        target.make_folder(UNFINISHED)
-        work = _Backup(source, target, earlier[-1] if earlier else None, totals)
-        work.run()
-        name = format_instant(now * NS_PER_MS).replace(":", "-")
-        if name in earlier:
-            raise StartError(f"{target.describe()} has a backup {name} already: the clock stands")
-        work.finish(now, name)
+        with giving_up_when_full(target, UNFINISHED, _WHEN_FULL):
+            target.make_folder(UNFINISHED)
+            work = _Backup(source, target, earlier[-1] if earlier else None, totals)
+            work.run()
+            name = format_instant(now * NS_PER_MS).replace(":", "-")
+            if name in earlier:
+                raise StartError(
+                    f"{target.describe()} has a backup {name} already: the clock stands"
+                )
+            work.finish(now, name)
         return work.report
     finally:
         target.unlock()
+
+
+@contextmanager
+def giving_up_when_full(fs: FileSystem, unfinished: str, what: str) -> Iterator[None]:
+    """Give back the room of a folder that a full disk does not let be finished, and say so.
+
+    Raises
+    ------
+    DiskFullError
+        The disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        with suppress(OSError):
+            fs.remove_tree(unfinished)
+        raise DiskFullError(f"the disk of {fs.describe()} is full: {what}") from error
+
+
+_WHEN_FULL = (
+    "this backup was given up, those before are as they were. Make room, by removing old backups"
+    " for instance, and begin again"
+)
 
 
 class _Backup:
@@ -168,6 +197,8 @@ class _Backup:
         """Copy all streams."""
         survey = Survey(self._source, live=self._source.in_use())
         folders = survey.folders()
+        for error in survey.unreadable.values():
+            raise error
         self._totals.all_streams = len(folders)
         for folder in folders:
             self._copy_stream(survey, folder)

@@ -104,6 +104,8 @@ def repair(
                 yield Step(remedy.told(finding), finding)
                 if not dry_run:
                     remedy.act(survey, finding)
+        for error in survey.unreadable.values():
+            raise error  # nobody knows what is in there: no catalogue is made without it
         for name, start in _loose_ends(survey):
             yield Step(f"what lies behind the stream's end in {name} is kept in {LOST}")
             if not dry_run:
@@ -128,8 +130,8 @@ def _loose_ends(survey: Survey) -> Iterator[tuple[str, int]]:
     for folder in survey.folders():
         try:
             holding = survey.holding(folder)
-        except FileNotFoundError:
-            continue
+        except OSError:
+            continue  # gone, or told by `verify`
         if holding is not None:
             yield from _behind(survey, holding)
 

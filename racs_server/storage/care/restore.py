@@ -10,7 +10,14 @@ from collections.abc import Iterator
 import msgspec
 
 from racs_server.errors import StartError
-from racs_server.storage.care.backup import Entry, backups, read_index, sync_folders, write_file
+from racs_server.storage.care.backup import (
+    Entry,
+    backups,
+    giving_up_when_full,
+    read_index,
+    sync_folders,
+    write_file,
+)
 from racs_server.storage.care.findings import Finding, Kind
 from racs_server.storage.care.survey import Survey, file_size
 from racs_server.storage.care.verify import Totals, verify
@@ -86,10 +93,11 @@ def restore(
         _check_empty(target)
         if RESTORING in target.list(""):
             target.remove_tree(RESTORING)
-        target.make_folder(f"{RESTORING}/{FOLDER}")
-        for file, entry in sorted(index.files.items()):
-            _copy(source, name, target, file, entry, report)
-        sync_folders(target, RESTORING, index.files)
+        with giving_up_when_full(target, RESTORING, _WHEN_FULL):
+            target.make_folder(f"{RESTORING}/{FOLDER}")
+            for file, entry in sorted(index.files.items()):
+                _copy(source, name, target, file, entry, report)
+            sync_folders(target, RESTORING, index.files)
         target.rename(f"{RESTORING}/{FOLDER}", FOLDER)
         target.sync_folder("")
         target.remove_tree(RESTORING)
@@ -100,6 +108,9 @@ def restore(
     store.close()
     report.findings += verify(Survey(target, live=False), totals)
     return report
+
+
+_WHEN_FULL = "nothing was restored. Make room, or name a folder elsewhere with --data-dir"
 
 
 def _choose(source: FileSystem) -> str:

@@ -102,11 +102,14 @@ class Survey:
     catalog
         What the catalogue says by folder, or why it cannot be believed; None where a server has
         the folder, for the catalogue is in its hands.
+    unreadable
+        Folders of folders that could not be listed, and why.
     """
 
     def __init__(self, fs: FileSystem, *, live: bool) -> None:
         self.fs = fs
         self.live = live
+        self.unreadable: dict[str, OSError] = {}
         self.log = _read_log(fs, live=live)
         self.catalog: dict[str, Stream] | str | None = None
         if not live:
@@ -121,8 +124,11 @@ class Survey:
         return f"<Survey live={self.live} log={len(self.log.files)} files>"
 
     def folders(self) -> list[str]:
-        """Return the folders of all streams, also of those that only the log knows."""
-        return sorted(self.log.made.keys() | set(stream_folders(self.fs)))
+        """Return the folders of all streams, also of those that only the log knows.
+
+        Folders of folders that cannot be listed are noted in `unreadable`.
+        """
+        return sorted(self.log.made.keys() | set(stream_folders(self.fs, self.unreadable)))
 
     def holding(self, folder: str, stop: int | None = None) -> Holding | None:
         """Return the stream that lies in a folder, or None if nothing tells what it is.

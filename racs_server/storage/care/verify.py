@@ -90,6 +90,9 @@ def verify(
         except FileNotFoundError:
             totals.all_streams -= 1
             continue
+        except OSError as error:
+            survey.unreadable[folder] = error
+            continue
         if holding is None:
             if not survey.live:
                 yield Finding(kind=Kind.FOLDER, why="it is of no stream", file=folder)
@@ -103,6 +106,9 @@ def verify(
             totals.streams += 1
         else:
             totals.all_streams -= 1
+    for folder, reason in survey.unreadable.items():
+        why = f"it cannot be read: {reason.strerror}"
+        yield Finding(kind=Kind.UNREADABLE, why=why, file=folder)
     yield from _catalogue(survey, found)
 
 
@@ -111,7 +117,8 @@ def _catalogue(survey: Survey, found: dict[str, Stream]) -> Iterator[Finding]:
         yield Finding(kind=Kind.CATALOGUE, why=survey.catalog, file="catalog.sqlite")
     elif survey.catalog is not None and not survey.log.files:
         for folder, stream in survey.catalog.items():
-            if folder not in found:
+            unreadable = {folder, folder.rpartition("/")[0]} & survey.unreadable.keys()
+            if folder not in found and not unreadable:
                 yield about(stream, Kind.CATALOGUE, "the stream's folder is gone", folder)
         for folder, stream in found.items():
             known = survey.catalog.get(folder)
