@@ -10,7 +10,6 @@ that names an audio file.
 
 import inspect
 import logging
-import mimetypes
 import os
 import threading
 import traceback
@@ -24,7 +23,7 @@ from typing import Any
 import msgspec
 
 from racs.runes.spool import RUNNING, Job, Spool, SpoolFull
-from racs.runs.record import RunFile, RunRecord
+from racs.runs.record import RunFile, RunRecord, kind_of
 from racs.runs.sound import Sound
 
 MAX_LOGS = 1 << 20
@@ -281,15 +280,6 @@ def files_in(value: object) -> Iterator[Path]:
     for each in values:
         if isinstance(each, os.PathLike | str) and is_input(each, None):
             yield Path(os.fspath(each))
-
-
-def kind_of(name: str) -> str:
-    """Return what kind of file a name is usually that of."""
-    whole, _ = mimetypes.guess_type(name)
-    kind = (whole or "").partition("/")[0]
-    if whole in ("audio/midi", "audio/x-midi", "audio/sp-midi"):
-        return "midi"
-    return kind if kind in ("audio", "text", "video", "image") else "other"
 
 
 def guarded(what: str, work: Callable[[], object]) -> None:

@@ -25,6 +25,7 @@ why. ``status`` is ``completed``, ``error`` or ``aborted``. Times are UTC; a run
 has none. Readers ignore what they do not know.
 """
 
+import mimetypes
 from typing import Any
 
 import msgspec
@@ -107,3 +108,12 @@ def decode(data: bytes) -> RunRecord:
     if record.version != VERSION:
         raise ValueError(f"the record of a run is of version {record.version}; 1 can be read")
     return record
+
+
+def kind_of(name: str) -> str:
+    """Return the `RunFile.type` that files of a name usually are of."""
+    whole, _ = mimetypes.guess_type(name)
+    kind = (whole or "").partition("/")[0]
+    if whole in ("audio/midi", "audio/x-midi", "audio/sp-midi"):
+        return "midi"
+    return kind if kind in ("audio", "text", "video", "image") else "other"

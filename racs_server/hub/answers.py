@@ -1,11 +1,11 @@
 """What the hub knows, as JSON: what more than one kind of visitor is told."""
 
-import mimetypes
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
+from racs.runs.record import kind_of
 from racs_server.hub.archive import instant_of
 from racs_server.hub.desk import outside
 from racs_server.hub.hub import Hub
@@ -53,15 +53,6 @@ def converted_files_of(hub: Hub, run: Run, base: str) -> list[dict[str, Any]]:
 def url_of(base: str, upload_id: str, name: str) -> str:
     """Return where an upload can be had; "" if there is none."""
     return f"{base}/files/{upload_id}/{quote(name, safe='')}" if upload_id else ""
-
-
-def kind_of(name: str) -> str:
-    """Return what a file seems to be, by its name, in the words of the client of runes."""
-    found = mimetypes.guess_type(name)[0] or ""
-    kind = found.partition("/")[0]
-    if found in ("audio/midi", "audio/x-midi"):
-        return "midi"
-    return kind if kind in ("audio", "text", "video", "image") else "other"
 
 
 def instant(seconds: float) -> str | None:

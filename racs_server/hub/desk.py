@@ -204,10 +204,19 @@ class Desk:
         )
 
     def _given_up(self, run: Run, why: str = _LOST) -> Run:
+        """Return a run to which no reply will come; what it has made until then is kept."""
+        made = outputs_of((), self.book.select(Upload, run=run.id))
+        run = _replace(
+            run,
+            outputs=made.files,
+            files=ids_of(made.kept),
+            converted=ids_of(made.put),
+            holds=False,
+            archived=False,
+        )
         if run.state in FINAL:
-            return _replace(run, holds=False)
-        now = self._clock()
-        return _replace(run, state=ERROR, error=why, ended=now, holds=False, archived=False)
+            return run
+        return _replace(run, state=ERROR, error=why, ended=self._clock())
 
     def give_up(self, token: str, why: str) -> None:
         """End the run that a rune holds: the rune is gone."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from racs.runs import RunFile
+from racs.runs.record import RunFile, kind_of
 from racs_server.hub.rows import Upload
 
 
@@ -121,7 +121,7 @@ def _output(number: int, file: dict[str, Any], upload: Upload | None) -> RunFile
     return RunFile(
         number=number,
         name=name,
-        type="audio" if original else text_of(file.get("type")) or "other",
+        type="audio" if original else text_of(file.get("type")) or kind_of(name),
         bytes=upload.bytes if upload else 0,
         sha256=upload.sha256 if upload else "",
         problem="" if upload else "the rune did not upload it",

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -153,6 +154,30 @@ def test_a_foreign_page(hub: HubDaemon, rune: httpx.Client) -> None:
         assert plugin.post(f"abort_messages/{TOKEN}/").json() == {"aborted": 1}
         assert plugin.get(url).json()["status"] == "aborted"
         assert plugin.post(f"abort_messages/{TOKEN}/").json() == {"aborted": 0}
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_what_a_run_has_made_is_archived_although_its_rune_dies(
+    hub: HubDaemon, rune: httpx.Client, page: Page, stopped: bool, tmp_path: Path
+) -> None:
+    run = page.run(TOKEN)
+    poll(rune)
+    begin(rune, run["id"])
+    soundfile.write(tmp_path / "half.wav", np.arange(100, dtype=np.int16), 8000)
+    put(rune, "half.wav", (tmp_path / "half.wav").read_bytes())
+    put(rune, "half.txt", b"so far")
+    if stopped:
+        page.ask("POST", f"runs/{run['id']}/stop")
+    rune.post("api/rune/output", json={"ended": "its process has ended, with status -9"})
+    rune.put(f"/api/hub/connections/{TOKEN}/loaded/", json={"loaded": True})
+    ended = wait_for(partial(page.with_outputs_archived, run))
+    assert ended["state"] == ("aborted" if stopped else "error")
+    sound, text = ended["outputs"]
+    assert (sound["name"], sound["type"], text["type"]) == ("half.wav", "audio", "text")
+    with hub.client() as racs:
+        found = racs.execute_command(f"RANGE '{sound['stream']}' 0 1000")
+        assert racs.attachment(ended["record"], text["attachment"]) == b"so far"
+    assert list(found) == list(range(100))
 
 
 def test_inputs_are_files_that_the_hub_made(

@@ -86,6 +86,14 @@ class Page:
         found: Json = self.ask("GET", f"runs/{run['id']}")
         return found if found["outputs"] else None
 
+    def with_outputs_archived(self, run: Json) -> Json | None:
+        """Return a run if what it has made is in the archive."""
+        found = self.with_outputs(run)
+        if found is None or not found["archived"]:
+            return None
+        kept = (each.get("stream") or each.get("attachment") for each in found["outputs"])
+        return found if all(kept) else None
+
     def ended(self, run: Json) -> Json:
         """Return a run as it is when it is over and in the archive."""
 
