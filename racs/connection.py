@@ -64,6 +64,15 @@ class Connection:
         Host and port, for messages.
     timeout
         Seconds for which the server may be silent when it is its turn; `None`: for ever.
+
+    Attributes
+    ----------
+    outstanding
+        How many replies are due.
+    process
+        The process that made it.
+    holder
+        Whoever its pool has lent it to, who is forgotten with it.
     """
 
     def __init__(
@@ -80,6 +89,7 @@ class Connection:
         self._hasty = False
         self.outstanding = 0
         self.process = os.getpid()
+        self.holder: object = None
         # Also when this object is forgotten, even in a circle that the garbage collector finds.
         self._close = weakref.finalize(self, sock.close)
         sock.settimeout(timeout)
@@ -151,10 +161,13 @@ class Connection:
             except RacsConnectionError as error:
                 broken = broken or error
                 break
-        if refusal is not None:
-            raise refusal  # if the connection broke too, this is why
-        if broken is not None:
-            raise broken
+        try:
+            if refusal is not None:
+                raise refusal  # if the connection broke too, this is why
+            if broken is not None:
+                raise broken
+        finally:
+            refusal = broken = None  # an error keeps its frames: none may keep the error
         return answers
 
     def send(self, pieces: Iterable[Buffer], *, requests: int = 1) -> Script[None]:

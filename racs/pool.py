@@ -9,6 +9,8 @@ Invariants
 - ``idle + busy <= size``, where busy counts connections being made as well.
 - Nobody waits while a connection is idle or could be made; those who wait are served in order.
 - Only a clean connection is ever handed on; one that was interrupted or broke is closed.
+- A slot whose caller is gone without having given it back is free again: an interruption can come
+  between any two instructions, also while a slot is being taken or given back.
 - Nothing is connected, closed or waited for while the lock is held.
 """
 
@@ -17,7 +19,8 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from itertools import count
 from typing import Generic, TypeVar
 
 import msgspec
@@ -27,7 +30,7 @@ from racs.errors import RacsClosed, RacsServerError
 from racs.script import Blocking, Event, Happens, Script
 
 C = TypeVar("C")
-W = TypeVar("W")
+W = TypeVar("W", bound=Hashable)
 T = TypeVar("T")
 
 
@@ -67,39 +70,46 @@ class Slots(Generic[C, W]):
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.busy = 0
+        self.holders: set[W] = set()
         self.idle: list[C] = []
         self.waiting: deque[W] = deque()
         self.closed = False
 
-    def ask(self, waiter: W) -> C | Move:
-        """Return an idle connection, or what to do: make one, or wait until `waiter` is served."""
+    @property
+    def busy(self) -> int:
+        """How many slots are taken."""
+        return len(self.holders)
+
+    def ask(self, caller: W) -> C | Move:
+        """Return an idle connection, or what to do: make one, or wait until `caller` is served."""
         if self.idle:
-            self.busy += 1
+            self.holders.add(caller)
             return self.idle.pop()  # the one used last: the others may be let go of
         if self.busy < self.size:
-            self.busy += 1
+            self.holders.add(caller)
             return Move.CONNECT
-        self.waiting.append(waiter)
+        self.waiting.append(caller)
         return Move.WAIT
 
-    def give_back(self, connection: C | None, *, usable: bool) -> Handover[C, W]:
-        """Take a slot back, with its connection if one was made."""
+    def give_back(self, caller: W, connection: C | None, *, usable: bool) -> Handover[C, W]:
+        """Take a caller's slot back, with its connection if one was made; none is had twice."""
         discard = None
         if self.closed or not usable:
             connection, discard = None, connection
-        if self.waiting:
-            return Handover(self.waiting.popleft(), connection, discard)
-        self.busy -= 1
+        self.holders.discard(caller)
+        if self.waiting and self.busy < self.size:
+            waiter = self.waiting.popleft()
+            self.holders.add(waiter)
+            return Handover(waiter, connection, discard)
         if connection is not None:
             self.idle.append(connection)
         return Handover(discard=discard)
 
-    def withdraw(self, waiter: W) -> bool:
+    def withdraw(self, caller: W) -> bool:
         """Forget somebody who gave up waiting; False if the slot had been given to them already."""
-        if waiter not in self.waiting:
+        if caller not in self.waiting:
             return False
-        self.waiting.remove(waiter)
+        self.waiting.remove(caller)
         return True
 
     def close(self) -> tuple[list[C], list[W]]:
@@ -139,10 +149,19 @@ class PoolStatistics(msgspec.Struct, frozen=True):
     discarded: int
 
 
-class _Waiter:
-    """One caller in the queue, and what it was served with."""
+class _Caller:
+    """Somebody who wants a slot, then has it; whoever forgets them gives it up.
 
-    def __init__(self, served: Event) -> None:
+    Parameters
+    ----------
+    number
+        Stands for them in `Slots`, which does not keep them alive.
+    served
+        Happens when they have waited long enough.
+    """
+
+    def __init__(self, number: int, served: Event) -> None:
+        self.number = number
         self.served = served
         self.connection: Connection | None = None
         self.closed = False
@@ -173,8 +192,10 @@ class Pool:
         self._connect = connect
         self._event = event
         self._lock = threading.Lock()
-        self._slots: Slots[Connection, _Waiter] = Slots(size)
-        self._own = 0
+        self._slots: Slots[Connection, int] = Slots(size)
+        self._numbers = count()
+        self._callers: weakref.WeakValueDictionary[int, _Caller] = weakref.WeakValueDictionary()
+        self._own: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._made = 0
         self._stale = 0
         self._discarded = 0
@@ -190,13 +211,14 @@ class Pool:
 
     def statistics(self) -> PoolStatistics:
         """Return what there is now, and was so far."""
+        self._tidy()
         with self._lock:
             return PoolStatistics(
                 size=self._slots.size,
                 idle=len(self._slots.idle),
                 busy=self._slots.busy,
                 waiting=len(self._slots.waiting),
-                own=self._own,
+                own=len(self._own),
                 made=self._made,
                 stale=self._stale,
                 discarded=self._discarded,
@@ -255,21 +277,25 @@ class Pool:
 
     def take(self) -> Script[Connection]:
         """Script: return a clean connection, to be given back with `give_back`; see `use`."""
-        connection = yield from self._claim()
+        caller = yield from self._claim()
         try:
+            connection = caller.connection
             if connection is not None:
-                if not connection.readable():
-                    return connection
-                connection.close()  # the server ended it, or sent what nobody asked for
+                caller.connection = None
+                if connection.readable():
+                    connection.close()  # the server ended it, or sent what nobody asked for
+                    connection = None
+                    with self._lock:
+                        self._stale += 1
+            if connection is None:
+                connection = yield Blocking(self._connect)
                 with self._lock:
-                    self._stale += 1
-            made: Connection = yield Blocking(self._connect)
+                    self._made += 1
+            connection.holder = caller
         except BaseException:
-            self._release(None, usable=False)
+            self._release(caller, None, usable=False)
             raise
-        with self._lock:
-            self._made += 1
-        return made
+        return connection
 
     def give_back(
         self, connection: Connection, error: BaseException | None = None, *, own: bool = False
@@ -277,11 +303,12 @@ class Pool:
         """Take a connection back; after an error it is used again only if it is as good as new."""
         if own:
             connection.close()
-            with self._lock:
-                self._own -= 1
+            self._own.discard(connection)
             return
         good = error is None or isinstance(error, RacsServerError)
-        self._release(connection, usable=good and connection.clean)
+        caller, connection.holder = connection.holder, None
+        assert isinstance(caller, _Caller)
+        self._release(caller, connection, usable=good and connection.clean)
 
     def take_own(self) -> Script[Connection]:
         """Script: return a new connection beside the pool, to be given back as `own`; see `use`."""
@@ -289,55 +316,73 @@ class Pool:
         connection: Connection = yield Blocking(self._connect)
         with self._lock:
             self._made += 1
-            self._own += 1
+            self._own.add(connection)
         return connection
 
     def close(self) -> None:
         """Close what is idle now, and what is in use when it comes back; wake those who wait."""
         with self._lock:
-            idle, waiting = self._slots.close()
-            for waiter in waiting:
-                waiter.closed = True
+            idle, numbers = self._slots.close()
+            waiting = [caller for number in numbers if (caller := self._callers.get(number))]
+            for caller in waiting:
+                caller.closed = True
         for connection in idle:
             connection.close()
-        for waiter in waiting:
-            waiter.served.set()
+        for caller in waiting:
+            caller.served.set()
 
-    def _claim(self) -> Script[Connection | None]:
+    def _claim(self) -> Script[_Caller]:
         """Get a slot, waiting for it if need be, with the idle connection that goes with it."""
-        waiter = _Waiter(self._event())
+        self._tidy()
+        caller = _Caller(next(self._numbers), self._event())
+        self._callers[caller.number] = caller
         with self._lock:
             self._refuse_closed(self._slots.closed)
-            move = self._slots.ask(waiter)
+            move = self._slots.ask(caller.number)
         if isinstance(move, Connection):
-            return move
-        if move is Move.CONNECT:
-            return None
-        try:
-            yield Happens(waiter.served)
-        except BaseException:
-            with self._lock:
-                withdrawn = self._slots.withdraw(waiter) or waiter.closed
-            if not withdrawn:
-                self._release(waiter.connection, usable=True)
-            raise
-        self._refuse_closed(waiter.closed)
-        return waiter.connection
+            caller.connection = move
+        elif move is Move.WAIT:
+            try:
+                yield Happens(caller.served)
+            except BaseException:
+                with self._lock:
+                    withdrawn = self._slots.withdraw(caller.number) or caller.closed
+                if not withdrawn:
+                    self._release(caller, caller.connection, usable=True)
+                raise
+            self._refuse_closed(caller.closed)
+        return caller
 
-    def _release(self, connection: Connection | None, *, usable: bool) -> None:
+    def _release(self, caller: _Caller, connection: Connection | None, *, usable: bool) -> None:
         if connection is not None and connection.process != os.getpid():
             connection.close()  # made before a fork, whose other side goes on using it
             return
+        self._free(caller.number, connection, usable=usable)
+
+    def _free(self, number: int, connection: Connection | None, *, usable: bool) -> None:
         with self._lock:
-            handover = self._slots.give_back(connection, usable=usable)
+            handover = self._slots.give_back(number, connection, usable=usable)
             if handover.discard is not None:
                 self._discarded += 1
-            if handover.waiter is not None:
-                handover.waiter.connection = handover.connection
+            waiter = None if handover.waiter is None else self._callers.get(handover.waiter)
+            if waiter is not None:
+                waiter.connection = handover.connection
         if handover.discard is not None:
             handover.discard.close()
-        if handover.waiter is not None:
-            handover.waiter.served.set()
+        if waiter is not None:
+            waiter.served.set()
+        elif handover.connection is not None:
+            handover.connection.close()  # who waited is gone meanwhile
+
+    def _tidy(self) -> None:
+        """Free what callers have who are gone."""
+        with self._lock:
+            slots = self._slots
+            gone = [each for each in (*slots.holders, *slots.waiting) if each not in self._callers]
+            for number in gone:
+                slots.withdraw(number)
+        for number in gone:
+            self._free(number, None, usable=False)
 
     @staticmethod
     def _refuse_closed(closed: bool) -> None:
@@ -352,7 +397,7 @@ class Pool:
         self._lock = threading.Lock()
         self._slots = Slots(self._slots.size)
         self._slots.closed = closed
-        self._own = 0
+        self._own = weakref.WeakSet()
 
 
 def _forget_all() -> None:

@@ -1,16 +1,21 @@
 """Who gets which connection: the decisions by themselves, then the pool with threads."""
 
+import linecache
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from itertools import count
+from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from racs import Racs, RacsClosed, RacsConnectionError, RacsServerError
+from racs import Racs, RacsClosed, RacsConnectionError, RacsServerError, pool
 from racs.pool import Handover, Move, Slots
 from racs.wire import encode_reply
 
@@ -38,9 +43,9 @@ def waiting(r: Racs, count: int) -> bool:
 def test_connections_are_made_up_to_the_size_then_callers_wait() -> None:
     slots: Slots[str, int] = Slots(2)
     assert [slots.ask(n) for n in range(4)] == [Move.CONNECT, Move.CONNECT, Move.WAIT, Move.WAIT]
-    assert slots.give_back("x", usable=True) == Handover(waiter=2, connection="x")
-    assert slots.give_back("y", usable=True) == Handover(waiter=3, connection="y")
-    assert slots.give_back("x", usable=True) == Handover()
+    assert slots.give_back(0, "x", usable=True) == Handover(waiter=2, connection="x")
+    assert slots.give_back(1, "y", usable=True) == Handover(waiter=3, connection="y")
+    assert slots.give_back(2, "x", usable=True) == Handover()
     assert slots.ask(9) == "x"
 
 
@@ -48,8 +53,8 @@ def test_a_broken_connection_is_not_handed_on_but_its_slot_is() -> None:
     slots: Slots[str, int] = Slots(1)
     slots.ask(0)
     slots.ask(1)
-    assert slots.give_back("x", usable=False) == Handover(waiter=1, discard="x")
-    assert slots.give_back(None, usable=False) == Handover()
+    assert slots.give_back(0, "x", usable=False) == Handover(waiter=1, discard="x")
+    assert slots.give_back(1, None, usable=False) == Handover()
     assert (slots.busy, slots.idle) == (0, [])
 
 
@@ -57,8 +62,8 @@ def test_the_connection_used_last_is_used_first() -> None:
     slots: Slots[str, int] = Slots(3)
     for n in range(3):
         slots.ask(n)
-    for name in "xyz":
-        slots.give_back(name, usable=True)
+    for n, name in enumerate("xyz"):
+        slots.give_back(n, name, usable=True)
     assert [slots.ask(n) for n in range(3)] == ["z", "y", "x"]
 
 
@@ -67,7 +72,7 @@ def test_who_gives_up_waiting_is_forgotten() -> None:
     for n in range(3):
         slots.ask(n)
     assert slots.withdraw(1)
-    assert slots.give_back("x", usable=True).waiter == 2
+    assert slots.give_back(0, "x", usable=True).waiter == 2
     assert not slots.withdraw(2), "it has been served"
 
 
@@ -75,9 +80,18 @@ def test_after_close_nothing_is_kept() -> None:
     slots: Slots[str, int] = Slots(2)
     for n in range(2):
         slots.ask(n)
-    slots.give_back("x", usable=True)
+    slots.give_back(0, "x", usable=True)
     assert slots.close() == (["x"], [])
-    assert slots.give_back("y", usable=True) == Handover(discard="y")
+    assert slots.give_back(1, "y", usable=True) == Handover(discard="y")
+
+
+def test_a_slot_that_is_given_back_twice_is_free_once() -> None:
+    slots: Slots[str, int] = Slots(2)
+    for n in range(4):
+        slots.ask(n)
+    assert slots.give_back(0, None, usable=False).waiter == 2
+    assert slots.give_back(0, None, usable=False) == Handover()
+    assert slots.holders == {1, 2}
 
 
 class SlotsMachine(RuleBasedStateMachine):
@@ -86,7 +100,7 @@ class SlotsMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.slots: Slots[int, int] = Slots(3)
-        self.held: list[int | None] = []
+        self.held: dict[int, int | None] = {}
         self.queue: deque[int] = deque()
         self.closed: set[int] = set()
         self.made = 0
@@ -99,37 +113,38 @@ class SlotsMachine(RuleBasedStateMachine):
         if move is Move.WAIT:
             self.queue.append(self.callers)
         elif move is Move.CONNECT:
-            self.held.append(None)
+            self.held[self.callers] = None
         else:
             assert isinstance(move, int)
-            self.take(move)
+            self.take(self.callers, move)
 
-    def take(self, connection: int) -> None:
-        assert connection not in self.held, "it is in use"
+    def take(self, caller: int, connection: int) -> None:
+        assert connection not in self.held.values(), "it is in use"
         assert connection not in self.closed
-        self.held.append(connection)
+        self.held[caller] = connection
 
-    @precondition(lambda self: None in self.held)
+    @precondition(lambda self: None in self.held.values())
     @rule()
     def connect(self) -> None:
         self.made += 1
-        self.held[self.held.index(None)] = self.made
+        caller = next(each for each, connection in self.held.items() if connection is None)
+        self.held[caller] = self.made
 
     @precondition(lambda self: self.held)
     @rule(data=st.data(), usable=st.booleans())
     def go(self, data: st.DataObject, *, usable: bool) -> None:
-        connection = self.held.pop(data.draw(st.integers(0, len(self.held) - 1)))
-        handover = self.slots.give_back(connection, usable=usable)
+        caller = data.draw(st.sampled_from(list(self.held)))
+        connection = self.held.pop(caller)
+        handover = self.slots.give_back(caller, connection, usable=usable)
         if not usable:
             assert handover.discard == connection
             if connection is not None:
                 self.closed.add(connection)
         if handover.waiter is not None:
             assert handover.waiter == self.queue.popleft(), "served in order"
-            if handover.connection is None:
-                self.held.append(None)
-            else:
-                self.take(handover.connection)
+            self.held[handover.waiter] = None
+            if handover.connection is not None:
+                self.take(handover.waiter, handover.connection)
 
     @precondition(lambda self: self.queue)
     @rule(data=st.data())
@@ -140,7 +155,7 @@ class SlotsMachine(RuleBasedStateMachine):
 
     @invariant()
     def bounded_and_nobody_waits_in_vain(self) -> None:
-        assert self.slots.busy == len(self.held)
+        assert self.slots.holders == self.held.keys()
         assert self.slots.busy + len(self.slots.idle) <= 3
         assert not self.queue or self.slots.busy == 3
         assert list(self.slots.waiting) == list(self.queue)
@@ -333,3 +348,64 @@ def test_a_forked_child_makes_its_own_connections(server: FakeServer, r: Racs) -
     assert os.waitstatus_to_exitcode(wait_status) == 0
     assert r.execute_command("PING") == "PONG"
     assert server.accepted == 2
+
+
+# --- interruptions ---
+
+
+def interrupt(work: Callable[[], object], at: int) -> bool:
+    """Do something, and raise KeyboardInterrupt before the n-th line of the pool; whether it came.
+
+    Python looks for signals after calls, never between the end of a ``with`` block and its exit.
+    """
+    before, left = sys.gettrace(), at
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        if frame.f_code.co_filename != pool.__file__:
+            return None
+        line = linecache.getline(pool.__file__, frame.f_lineno).strip()
+        if event == "line" and not line.startswith("with "):
+            left -= 1
+            if left < 0:
+                sys.settrace(before)
+                raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        work()
+    except KeyboardInterrupt:
+        return True
+    except RacsServerError:
+        return False
+    finally:
+        sys.settrace(before)
+    return False
+
+
+WORKS: dict[str, Callable[[Racs], object]] = {
+    "command": lambda r: r.execute_command("PING"),
+    "refused command": lambda r: r.execute_command("NOPE"),
+    "refused feed": lambda r: next(iter(r.follow("a"))),
+}
+
+
+@pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.parametrize("work", WORKS)
+def test_interrupted_before_any_line_the_pool_is_whole(
+    server: FakeServer, work: str, *, warm: bool
+) -> None:
+    server.add("a", opened=False)
+    for at in count():
+        with Racs(port=server.port, pool_size=1, timeout=10) as r:
+            if warm:
+                r.execute_command("PING")
+            interrupted = interrupt(lambda r=r: WORKS[work](r), at)  # type: ignore[misc]
+            statistics = r.statistics()
+            assert (statistics.busy, statistics.waiting, statistics.own) == (0, 0, 0)
+            assert statistics.idle <= 1
+            assert r.execute_command("PING") == "PONG"
+        if not interrupted:
+            break
+    assert at > 5
