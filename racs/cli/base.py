@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "racs://localhost:6381"
 REFUSED, WRONG_USE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
+IN_USE = "Stream is already open"
+"""How the server's answer begins if a stream is taken."""
+LEASE = 35.0
+"""Seconds after which a sender that was killed has lost its stream, as servers are usually set."""
 
 
 class Failure(click.ClickException):
@@ -44,6 +48,17 @@ def explain(error: Exception) -> Failure | None:
     if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
         return Failure(": ".join(filter(None, (error.filename, error.strerror))) or text)
     return None
+
+
+def brief(error: Exception) -> str:
+    """Return what went wrong, without advice to those who would have to look for themselves."""
+    from racs.errors import RacsConnectionError, RacsReplyLost
+
+    if isinstance(error, RacsReplyLost):
+        return "the connection broke"
+    if isinstance(error, RacsConnectionError):
+        return str(error).partition(": is ")[0].partition(";")[0]
+    return str(error)
 
 
 class Command(click.Command):

@@ -5,6 +5,7 @@ the file's, and its first and its last stretch, sample by sample. So audio is ne
 """
 
 import shlex
+import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from racs.cli.base import Failure, command
+from racs.cli.base import LEASE, UNREACHABLE, Failure, brief, command
 from racs.cli.streams import StreamId
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ SUFFIXES = frozenset(
     )
 )
 _BLOCK = 1 << 20
+_LOOK = 0.5
+"""Seconds between two looks at a stream that is waited for."""
 _COMPARED = 1 << 16
 """Sample frames that are compared, at the begin and at the end of what a stream has."""
 
@@ -85,7 +88,7 @@ def import_command(
             try:
                 facts, added = _import(session, bar, path, name, seconds)
             except Failure as error:
-                if len(files) == 1:
+                if len(files) == 1 or error.exit_code == UNREACHABLE:
                     raise
                 failed.append(name)
                 session.note(error.message, "red")
@@ -164,6 +167,7 @@ def _import(
     if facts is None:
         session.do("CREATE", name, file.samplerate, file.channels, depth)
         facts = session.facts(name)
+    facts = _when_closed(session, facts)
     made_of = (file.samplerate, file.channels, depth)
     if (facts.sample_rate, facts.channels, facts.bit_depth) != made_of:
         there = format_text(facts.sample_rate, facts.channels, facts.bit_depth)
@@ -182,6 +186,17 @@ def _import(
     return session.facts(name), added
 
 
+def _when_closed(session: "Session", facts: "Facts") -> "Facts":
+    """Wait for the lease of a sender that was killed; return what is known of the stream then."""
+    until = time.monotonic() + LEASE
+    if facts.is_open:
+        session.note(f"{facts.id} is open: waiting, for whoever sent to it may be gone")
+    while facts.is_open and time.monotonic() < until:
+        time.sleep(_LOOK)
+        facts = session.facts(facts.id)
+    return facts
+
+
 def _send(
     session: "Session", bar: "Progress", task: "TaskID", name: str, blocks: Iterator[memoryview]
 ) -> int:
@@ -190,12 +205,18 @@ def _send(
             yield block
             bar.advance(task, len(block))
 
+    from racs.errors import RacsConnectionError
+
     first = next(blocks, None)
     if first is None:
         return 0
     try:
         with session.new_client() as racs:
             return racs.stream(name).execute(counted(first))
+    except RacsConnectionError as error:
+        raise Failure(
+            f"{name}: {brief(error)}; the same command goes on from where it ended", UNREACHABLE
+        ) from error
     except KeyboardInterrupt as error:
         there = session.facts(name)
         raise KeyboardInterrupt(

@@ -5,7 +5,7 @@ its streams; what it had acknowledged, and maybe some more, is there when it run
 further attempt opens the stream anew, asks for its size and goes on from there: what is there is
 not sent again, what is not is still held. Nothing can come from the session that broke meanwhile:
 OPEN is refused as long as the server counts it as open (until its lease lapses), and a session that
-has lapsed stays shut out.
+has lapsed stays shut out. The first attempt waits as long for a sender before it that was killed.
 
 Invariants
 ----------
@@ -16,20 +16,16 @@ Invariants
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
+from racs.cli.base import IN_USE, LEASE, brief
 from racs.cli.reading import iter_pcm
 from racs.cli.session import Facts
 from racs.cli.spool import Spool
 from racs.client import Racs
 from racs.commands import command
-from racs.errors import (
-    RacsAuthError,
-    RacsConnectionError,
-    RacsException,
-    RacsReplyLost,
-    RacsServerError,
-)
+from racs.errors import RacsAuthError, RacsConnectionError, RacsException, RacsServerError
 
 _BEHIND = 16 << 20
 _COMPARED = 1 << 14
@@ -37,15 +33,6 @@ _COMPARED = 1 << 14
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 """Seconds between attempts: twice as long each time."""
 _GONE = "there is no stream"
-
-
-def _reason(problem: RacsException) -> str:
-    """Return why it waits, without the advice to those who would have to look for themselves."""
-    if isinstance(problem, RacsReplyLost):
-        return "the connection broke"
-    if isinstance(problem, RacsConnectionError):
-        return str(problem).partition(": is ")[0].partition(";")[0]
-    return str(problem)
 
 
 class NotOursError(Exception):
@@ -89,6 +76,8 @@ class Recorder:
         self._facts = facts
         self._spool = spool
         self._tell = tell
+        self._until = time.monotonic() + LEASE
+        """Until when the lease of a sender before this one may run, that was killed."""
         self.start: int | None = None
         self.stored = 0
         self.error: Exception | None = None
@@ -103,7 +92,7 @@ class Recorder:
         try:
             while (problem := self._attempt()) is not None:
                 before = self.stored
-                self._tell(_reason(problem))
+                self._tell(brief(problem))
                 self.done.wait(pause)
                 pause = _FIRST_PAUSE if self.stored > before else min(2 * pause, _LONGEST_PAUSE)
         except Exception as error:
@@ -130,7 +119,10 @@ class Recorder:
                 racs.stream(self._facts.id).execute(self._audio(racs))
         except (RacsConnectionError, RacsServerError) as error:
             # the last session's own error comes first, if closing the stream failed as well
-            if self.start is None or isinstance(error, RacsAuthError) or _GONE in str(error):
+            text = str(error)
+            hopeless = isinstance(error, RacsAuthError) or _GONE in text
+            begun = self.start is not None or (IN_USE in text and time.monotonic() < self._until)
+            if hopeless or not begun:
                 raise
             return error
         self.stored = self._spool.end

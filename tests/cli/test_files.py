@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
 
 from racs.cli.exporting import FORMATS
+from racs.cli.main import cli
 from tests.cli.conftest import ROOT, Run
 from tests.e2e.daemon import Daemon
 
@@ -208,3 +210,15 @@ def test_an_export_that_cannot_be_done_is_told_and_leaves_nothing(
     result = racs("export", "wrong", *arguments)
     assert (result.exit_code, message in result.stderr) == (code, True), result.stderr
     assert [each.name for each in Path().iterdir()] == ["noise.wav"]
+
+
+def test_an_import_waits_for_the_lease_of_one_that_was_killed(
+    noise: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Daemon(tmp_path / "archive", "--lease", "2") as server, server.client() as gone:
+        gone.execute_command("CREATE 'noise' 8000 2 16 |> OPEN 'noise'")
+        monkeypatch.setenv("RACS_URL", f"racs://127.0.0.1:{server.port}")
+        result = CliRunner().invoke(cli, ["import", str(noise)])
+        assert (result.exit_code, result.stdout) == (0, "noise  3.8 s\n"), result.stderr
+        assert "noise is open: waiting" in result.stderr
+        assert np.array_equal(sent(server, "noise").reshape(-1, 2), NOISE)

@@ -207,3 +207,16 @@ def test_of_a_wav_file_with_a_length_no_more_is_taken(racs: Run, server: Daemon)
     file = wav_header(8000, 1, 16, 800) + bytes(800) + b"LIST\4\0\0\0junk"
     assert racs("record", "exact", input=file).exit_code == 0
     assert size_of(server, "exact") == 800
+
+
+def test_a_recording_waits_for_the_lease_of_one_that_was_killed(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "archive", "--lease", "2") as daemon:
+        with recording(daemon, "mic", "--rate", str(RATE)) as killed:
+            feed(killed, PCM[:100_000])
+            until(lambda: size_of(daemon, "mic") == 100_000)
+        with recording(daemon, "mic", "--rate", str(RATE)) as process:
+            feed(process, PCM[100_000:200_000])
+            code, _, errors = finish(process)
+        assert code == 0, errors
+        assert b"keeping what comes: Stream is already open" in errors
+        assert stored(daemon, "mic") == PCM[:200_000]
