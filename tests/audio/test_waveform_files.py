@@ -21,7 +21,8 @@ def test_the_bytes_of_a_binary_file(tmp_path: Path) -> None:
     assert encoded(DAT, MONO, [block], tmp_path) == bytes.fromhex(f"{head} feff 0500")
     head = head.replace("00000000", "01000000", 1)
     loud = encoded(DAT, MONO, [block * 256 + 255], tmp_path, bit_rate=8)
-    assert loud == bytes.fromhex(f"{head} fe 05")
+    assert loud == bytes.fromhex(f"{head} ff 05")
+    assert encoded(DAT, MONO, [block], tmp_path, bit_rate=8) == bytes.fromhex(f"{head} 00 00")
 
 
 def test_the_text_of_a_json_file(tmp_path: Path) -> None:
@@ -40,9 +41,9 @@ def test_every_pixel(frames: int, depth: int, bits: int, tmp_path: Path) -> None
     limit = 1 << depth - 1
     samples = np.random.default_rng(frames).integers(-limit, limit, (frames, 3), np.int32)
     blocks = [part.reshape(-1) for part in np.split(samples, [1, 700, 701]) if part.size]
-    pixels = [samples[place : place + 256] >> depth - bits for place in range(0, frames, 256)]
+    pixels = [samples[place : place + 256] >> depth - 16 for place in range(0, frames, 256)]
     expected = [
-        int(value)
+        int(value / (1 if bits == 16 else 256))
         for pixel in pixels
         for pair in zip(pixel.min(axis=0), pixel.max(axis=0), strict=True)
         for value in pair

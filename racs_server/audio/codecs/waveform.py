@@ -12,9 +12,11 @@ documentation. The binary form, all integers little-endian::
     24  .. for each pixel and channel its least and its greatest sample, 1 or 2 bytes each, signed
 
 A pixel stands for 256 sample frames, audiowaveform's own choice; the last one for what is left.
-Values have 16 bits, or 8 where that is asked for; of samples with more bits the lower ones are
-dropped, by floor. The JSON form is one object: ``version``, ``channels``, ``sample_rate``,
-``samples_per_pixel``, ``bits``, ``length`` (pixels) and ``data``, in the same order.
+Values have 16 bits, or 8 where that is asked for. As in audiowaveform itself, of 24 bits the lower
+eight are dropped, by floor; values of 8 bits are those of 16 divided by 256, towards zero, so that
+noise of the last bit is silence. The JSON form is one object: ``version``, ``channels``,
+``sample_rate``, ``samples_per_pixel``, ``bits``, ``length`` (pixels) and ``data``, in the same
+order.
 
 Worked example: the sample frames -2, 5 and 3 of 16-bit mono at 8,000 Hz are ``02 00 00 00
 00 00 00 00  40 1f 00 00  00 01 00 00  01 00 00 00  01 00 00 00  fe ff 05 00``.
@@ -63,8 +65,9 @@ class Pixels:
 
     def __init__(self, wanted: Wanted) -> None:
         self._channels = wanted.format.channels
-        self._shift = wanted.format.bit_depth - wanted.bit_rate
+        self._shift = wanted.format.bit_depth - 16
         self._type = _TYPES[wanted.bit_rate]
+        self._divisor = 1 << 16 - wanted.bit_rate
         self._rest = np.empty((0, self._channels), np.int32)
 
     def add(self, block: Block) -> Values:
@@ -82,7 +85,7 @@ class Pixels:
 
     def _values(self, pixels: npt.NDArray[np.int32]) -> Values:
         pairs = np.stack([pixels.min(axis=1), pixels.max(axis=1)], axis=-1) >> self._shift
-        return pairs.reshape(-1).astype(self._type)
+        return np.trunc(pairs.reshape(-1) / self._divisor).astype(self._type)
 
 
 def pixels(wanted: Wanted) -> int:
