@@ -159,7 +159,7 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True):
         if not self.holds(format_):
             raise RequestError(
                 f"{self.name} ({self.mime_type}) cannot hold {format_}: it holds {self.limits}."
-                " FORMAT converts audio to what is asked for"
+                " Ask FORMAT for one of these: it converts the audio"
             )
         if bit_rate is None:
             return
