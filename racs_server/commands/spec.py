@@ -263,10 +263,14 @@ class CommandTable:
 
 
 def closest(word: str, names: Iterable[str]) -> str | None:
-    """Return the name that a mistyped word was most probably meant to be, if any is like it."""
+    """Return the name that a mistyped word was most probably meant to be, if any is like it.
+
+    A word in other letters, upper or lower, is the same word.
+    """
     if len(word) > _LONGEST_TYPO:
         return None
-    return next(iter(get_close_matches(word, names, n=1)), None)
+    by_letters = {name.lower(): name for name in names}
+    return next(map(by_letters.get, get_close_matches(word.lower(), by_letters, n=1)), None)
 
 
 _LONGEST_TYPO = 40
