@@ -13,7 +13,8 @@ import soundfile
 from racs_server.audio.codecs import CODECS, Spooled, Wanted
 from racs_server.audio.codecs.aiff import AIFF
 from racs_server.audio.codecs.comments import comments
-from racs_server.audio.codecs.mp3 import id3, info_frame
+from racs_server.audio.codecs.id3 import tag
+from racs_server.audio.codecs.mp3 import info_frame
 from racs_server.audio.codecs.ogg import FIRST, LAST, OggFile, page
 from racs_server.errors import RequestError, StorageError
 from racs_server.values import AudioFormat, Tags
@@ -158,11 +159,13 @@ def test_the_bytes_of_an_aiff_file(tmp_path: Path) -> None:
     block = np.array([1, -2], np.int32)
     tags = Tags("a", 1_703_543_425_123_456_789)
     assert encoded("audio/aiff", STEREO, [block], tmp_path, tags=tags) == (
-        b"FORM" + bytes.fromhex("0000006a") + b"AIFF"
+        b"FORM" + bytes.fromhex("000000d8") + b"AIFF"
         b"COMM"
         + bytes.fromhex("00000012 0002 00000001 0010 400eac44000000000000")
         + b"NAME\0\0\0\x01a\0"
         + b"ANNO\0\0\0\x26recorded from 2023-12-25T22:30:25.123Z"
+        + b"ID3 \0\0\0\x66"
+        + tag(tags)
         + b"SSND\0\0\0\x0c"
         + bytes(8)
         + b"\0\x01\xff\xfe"
@@ -259,15 +262,16 @@ def test_the_bytes_of_an_opus_head(tmp_path: Path) -> None:
 
 
 def test_the_bytes_of_an_id3_tag() -> None:
-    tag = id3(Tags("a", 1_703_543_425_123_456_789))
-    assert tag == (
-        b"ID3\4\0\0\0\0\0\x5b"
+    assert tag(Tags("a")) == bytes.fromhex("494433040000 0000000c 54495432 00000002 0000 0361")
+    assert tag(Tags("a", 1_703_543_425_123_456_789)) == (
+        b"ID3\4\0\0\0\0\0\x5c"
         b"TIT2\0\0\0\x02\0\0\x03a"
         b"TDRC\0\0\0\x14\0\0\x032023-12-25T22:30:25"
         b"TXXX\0\0\0\x27\0\0\x03recorded from\x002023-12-25T22:30:25.123Z"
+        b"\0"
     )
-    assert id3(Tags()) == b""
-    assert id3(Tags("a" * 200))[6:10] == b"\0\0\x01\x53"
+    assert tag(Tags()) == b""
+    assert tag(Tags("a" * 200))[6:10] == b"\0\0\x01\x54"
 
 
 def test_the_bytes_of_an_info_frame() -> None:

@@ -213,7 +213,7 @@ def test_other_programs_find_the_tags(mime_type: str, tmp_path: Path) -> None:
     assert tags["title"] == TAGS.stream_id
     if mime_type == "audio/aiff":
         assert tags["comment"] == "recorded from 2023-12-25T22:30:25.123Z"
-    elif mime_type == "audio/mpeg":
+    if mime_type in ("audio/aiff", "audio/mpeg"):
         assert tags["date"] == "2023-12-25T22:30:25"
         assert tags["recorded from"] == "2023-12-25T22:30:25.123Z"
     else:

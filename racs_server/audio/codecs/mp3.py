@@ -1,7 +1,7 @@
 """MP3 of constant bit rate (ISO 11172-3, 13818-3 and the extension to lower rates), by LAME.
 
-A file is an ID3 tag, an Info frame, and LAME's frames. The Info frame is a silent one that tells
-players how long the audio is, and how much of what they decode to drop at both ends::
+A file is an ID3 tag (see `id3`), an Info frame, and LAME's frames. The Info frame is a silent one
+that tells players how long the audio is, and how much of what they decode to drop at both ends::
 
     0    frame header, zeros for the side information (9 to 32 bytes); from there:
     +0   Info 0000000f                   frames, bytes, table and quality follow
@@ -15,8 +15,8 @@ players how long the audio is, and how much of what they decode to drop at both 
     +145 zeros (3), bytes from this one on (4), CRC of the audio (2): 0
     +154 CRC-16 (polynomial 8005, bits mirrored) of all before it (2), big-endian
 
-References: the description of the Xing and Info tags by G. Bouvigne ("MP3 Info Tag revision 1
-specifications"); ID3 version 2.4.0, main structure and native frames.
+Reference: the description of the Xing and Info tags by G. Bouvigne ("MP3 Info Tag revision 1
+specifications").
 
 Worked example: of 44,100 sample frames in 40 frames of 1,152, delay and padding are ``240 5bc``
 (576 and 1,404: 40 * 1152 - 576 - 44100).
@@ -31,10 +31,11 @@ from typing import BinaryIO
 import lameenc
 import numpy as np
 
+from racs_server.audio.codecs.id3 import tag
 from racs_server.audio.codecs.spec import Block, Codec, Encoder, Setting, Spooled, Wanted
 from racs_server.audio.codecs.spooling import storage_errors, write_all
 from racs_server.audio.dsp import Dither
-from racs_server.values import AudioFormat, Tags
+from racs_server.values import AudioFormat
 from racs_server.values.building import sample_bounds
 
 QUALITY = 7
@@ -125,7 +126,7 @@ class Mp3Encoder:
     def __init__(self, wanted: Wanted, file: BinaryIO) -> None:
         self._wanted = wanted
         self._file = file
-        self._head = len(id3(wanted.tags)) + _info_size(wanted)[1]
+        self._head = len(tag(wanted.tags)) + _info_size(wanted)[1]
         self._place = self._head
         self._first = b""
         self._lame = lameenc.Encoder()
@@ -165,7 +166,7 @@ class Mp3Encoder:
         size = self._place - self._head
         info = info_frame(self._wanted, self._first, size)
         with storage_errors("MP3"):
-            write_all(self._file, id3(self._wanted.tags) + info, 0)
+            write_all(self._file, tag(self._wanted.tags) + info, 0)
 
     def abandon(self) -> None:
         """Free what the encoder holds; the file is of no use."""
@@ -227,27 +228,6 @@ def _crc16(data: bytes) -> int:
         for _ in range(8):
             crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
     return crc
-
-
-def id3(tags: Tags) -> bytes:
-    """Return an ID3 tag; nothing if there is nothing to tell."""
-    frames = b""
-    if tags.stream_id is not None:
-        frames += _id3_frame(b"TIT2", tags.stream_id)
-    if tags.date is not None:
-        frames += _id3_frame(b"TDRC", tags.date[:19])
-        frames += _id3_frame(b"TXXX", f"recorded from\0{tags.date}")
-    return b"ID3\4\0\0" + _syncsafe(len(frames)) + frames if frames else b""
-
-
-def _id3_frame(name: bytes, text: str) -> bytes:
-    body = b"\3" + text.encode()
-    return name + _syncsafe(len(body)) + bytes(2) + body
-
-
-def _syncsafe(number: int) -> bytes:
-    """Return a number as four bytes of seven bits, the highest first."""
-    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
 
 
 def begin(wanted: Wanted, file: BinaryIO) -> Encoder:
