@@ -38,7 +38,7 @@ _SUFFIXES = {f".{name}": name for name in FORMATS} | {
     "racs export studio take.wav --from 'today 14:00' --to +5m",
     "racs export mic alarm.mp3 --last 30s --bit-rate 192",
     "racs export mic call.wav --from 10:15..10:20 --rate 16000 --channels 1",
-    "racs export mic - --format flac | ffmpeg -i - …",
+    "racs export mic - --format flac > mic.flac",
 )
 @click.argument("stream_id", metavar="ID", type=StreamId())
 @click.argument("output", metavar="OUT", type=click.Path(dir_okay=False, path_type=Path))

@@ -22,7 +22,7 @@ _LONGEST_PAUSE = 5.0
     "follow",
     "racs follow mic | ffplay -nodisp -i -",
     "racs follow mic -o today.wav --from -10s",
-    "racs follow mic --raw --until-closed | my-detector",
+    "racs follow mic --raw --until-closed > mic.raw",
 )
 @click.argument("stream_id", metavar="ID", type=StreamId())
 @click.option(

@@ -37,7 +37,7 @@ _TAKE_RAW = ("paplay",)
     "racs play chopin",
     "racs play mic --last 30s",
     "racs play mic --from 'yesterday 09:30' --to +1m --player mpv",
-    "racs play chopin | sox - -n spectrogram",
+    "racs play chopin | sox -t wav - -n spectrogram",
 )
 @click.argument("stream_id", metavar="ID", type=StreamId())
 @range_options

@@ -10,7 +10,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, ThreadedCompleter
 from prompt_toolkit.document import Document
-from prompt_toolkit.history import FileHistory
+from prompt_toolkit.history import FileHistory, InMemoryHistory
 from prompt_toolkit.lexers import PygmentsLexer
 from pygments.lexer import RegexLexer, words
 from pygments.token import Comment, Keyword, Name, Number, Operator, String, Text
@@ -56,19 +56,19 @@ class _Words(Completer):
 
 
 def make_asker(
-    history: Path, commands: Callable[[], list[str]], ids: Callable[[], list[str]]
+    history: Path | None, commands: Callable[[], list[str]], ids: Callable[[], list[str]]
 ) -> Callable[[str], str]:
     """Return what asks for a line; it raises `KeyboardInterrupt` at Ctrl-C, `EOFError` at Ctrl-D.
 
     Parameters
     ----------
     history
-        The file of the lines that were typed before.
+        The file of the lines that were typed before; None: they are forgotten at the end.
     commands, ids
         Return all names of commands, and of streams.
     """
     session: PromptSession[str] = PromptSession(
-        history=FileHistory(str(history)),
+        history=FileHistory(str(history)) if history else InMemoryHistory(),
         auto_suggest=AutoSuggestFromHistory(),
         completer=ThreadedCompleter(_Words(commands, ids)),
         lexer=PygmentsLexer(RacsLexer),

@@ -184,11 +184,16 @@ def _typed_lines(conversation: Conversation) -> Iterator[str]:
             text = ""
 
 
-def _history() -> Path:
+def _history() -> Path | None:
+    """Return the file of what was typed before; None where none can be kept."""
     from platformdirs import user_state_path
 
-    folder = user_state_path("racs", ensure_exists=True)
-    return folder / "shell_history"
+    try:
+        path = user_state_path("racs", ensure_exists=True) / "shell_history"
+        path.touch(0o600)
+    except OSError:
+        return None
+    return path
 
 
 def _asker(conversation: Conversation) -> Callable[[str], str]:
@@ -207,10 +212,10 @@ def _readline_asker(conversation: Conversation) -> Callable[[str], str]:
 
     from racs.cli.typing_in import completions
 
-    path = _history()
-    with contextlib.suppress(OSError):
-        readline.read_history_file(path)
-    atexit.register(readline.write_history_file, path)
+    if path := _history():
+        with contextlib.suppress(OSError):
+            readline.read_history_file(path)
+        atexit.register(readline.write_history_file, path)
 
     texts: list[str] = []
 

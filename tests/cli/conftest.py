@@ -45,3 +45,11 @@ def start(*arguments: str, url: str, **options: object) -> "subprocess.Popen[byt
     command, environment = program(*arguments, url=url)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, env=environment, **(pipes | options))  # type: ignore[call-overload,no-any-return]
+
+
+def program_on_path(folder: Path) -> dict[str, str]:
+    """Return an environment in which `racs` is found, and finds nothing at the usual place."""
+    script = folder / "racs"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m racs "$@"\n')
+    script.chmod(0o755)
+    return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}

@@ -1,6 +1,5 @@
 """The program as a whole: its help, its exit codes, what it says to mistakes."""
 
-import os
 import subprocess
 import sys
 from importlib import import_module
@@ -14,7 +13,7 @@ from racs.cli.base import Command
 from racs.cli.completing import quoted
 from racs.cli.main import COMMANDS, cli
 from racs.commands import quote as quoted_id
-from tests.cli.conftest import ROOT, Run, start
+from tests.cli.conftest import ROOT, Run, program_on_path, start
 from tests.e2e.daemon import Daemon
 
 
@@ -105,14 +104,6 @@ def test_completion_knows_commands_and_streams(racs: Run, monkeypatch: pytest.Mo
 
 
 NAMES = ["my take", "it's", 'say "hi"', "a:b c:d", "cost$5", "back\\slash", "one,two", "[x]*?", "é"]
-
-
-def program_on_path(folder: Path) -> dict[str, str]:
-    """Return an environment in which `racs` is found, and finds nothing at the usual place."""
-    script = folder / "racs"
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} -m racs "$@"\n')
-    script.chmod(0o755)
-    return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
 
 
 @pytest.mark.parametrize("quote", ["", "'", '"'])

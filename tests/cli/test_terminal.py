@@ -156,3 +156,17 @@ def test_a_terminal_without_unicode_gets_a_waveform_too(server: Daemon, tmp_path
     screen = converse(server, tmp_path, ["wave", "plain"], variables=variables)
     assert "#" * 60 in screen
     assert "peak -6.0 dBFS" in screen
+
+
+def test_the_shell_works_where_no_history_can_be_kept(server: Daemon, tmp_path: Path) -> None:
+    variables = {"XDG_STATE_HOME": "/proc/nowhere"}
+    screen = converse(
+        server,
+        tmp_path,
+        ["shell"],
+        ("racs> ", "PING\r"),
+        ("PONG", ""),
+        ("racs> ", _CTRL_D),
+        variables=variables,
+    )
+    assert "Traceback" not in screen
