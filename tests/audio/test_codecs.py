@@ -126,6 +126,13 @@ def test_an_unknown_type_lists_those_there_are() -> None:
         CODECS.find("audio/mod")
 
 
+def test_the_readme_tells_of_every_format() -> None:
+    chapter = Path("README.md").read_text(encoding="utf-8").split("\n## Formats\n")[1]
+    table = chapter.split("\n## ")[0]
+    for codec in CODECS:
+        assert codec.mime_type.replace("-data+json", "-data` (`…+json`") in table
+
+
 def write(way: Spooled, wanted: Wanted, file: BinaryIO) -> None:
     encoder = way.begin(wanted, file)
     if wanted.frames:

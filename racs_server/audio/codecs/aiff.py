@@ -57,7 +57,5 @@ AIFF = Codec(
     mime_type="audio/aiff",
     aliases=("audio/x-aiff",),
     name="AIFF",
-    holds=lambda format_: True,
-    limits="every format that a stream can have",
     way=plain(head, "big"),
 )

@@ -32,7 +32,7 @@ import lameenc
 import numpy as np
 
 from racs_server.audio.codecs.id3 import tag
-from racs_server.audio.codecs.spec import Block, Codec, Encoder, Setting, Spooled, Wanted
+from racs_server.audio.codecs.spec import Block, Codec, Setting, Spooled, Wanted
 from racs_server.audio.codecs.spooling import storage_errors, write_all
 from racs_server.audio.dsp import Dither
 from racs_server.values import AudioFormat
@@ -230,11 +230,6 @@ def _crc16(data: bytes) -> int:
     return crc
 
 
-def begin(wanted: Wanted, file: BinaryIO) -> Encoder:
-    """Return an encoder of a file."""
-    return Mp3Encoder(wanted, file)
-
-
 def most_bytes(wanted: Wanted) -> int:
     """Return how many bytes a file can get, at most."""
     return wanted.frames * wanted.bit_rate * 125 // wanted.format.sample_rate + 65_536
@@ -246,6 +241,6 @@ MP3 = Codec(
     name="MP3",
     holds=lambda format_: format_.sample_rate in _RATES and format_.channels <= 2,
     limits=f"1 or 2 channels at {', '.join(map(str, _RATES[:-1]))} or {_RATES[-1]} Hz",
-    way=Spooled(begin, most_bytes),
+    way=Spooled(Mp3Encoder, most_bytes),
     setting=Setting("bit rate", " kbit/s", _bit_rates, _usual),
 )

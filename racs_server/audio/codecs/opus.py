@@ -30,7 +30,7 @@ from opuslib_next.classes import MultiStreamEncoder
 
 from racs_server.audio.codecs import ogg
 from racs_server.audio.codecs.comments import comments
-from racs_server.audio.codecs.spec import Block, Codec, Encoder, Setting, Spooled, Wanted
+from racs_server.audio.codecs.spec import Block, Codec, Setting, Spooled, Wanted
 from racs_server.audio.codecs.spooling import storage_errors, write_all
 from racs_server.values import AudioFormat
 
@@ -220,11 +220,6 @@ def _head(format_: AudioFormat, skip: int, mapping: bytes) -> bytes:
     )
 
 
-def begin(wanted: Wanted, file: BinaryIO) -> Encoder:
-    """Return an encoder of a file."""
-    return OpusEncoder(wanted, file)
-
-
 def most_bytes(wanted: Wanted) -> int:
     """Return about how many bytes a file can get: the bit rate varies around the one asked for."""
     return frames_at_48k(wanted) * wanted.bit_rate * 1000 // 8 // RATE * 3 // 2 + 65_536
@@ -240,7 +235,7 @@ OPUS = Codec(
     name="Opus",
     holds=lambda format_: format_.channels <= _MAX_CHANNELS,
     limits=f"1 to {_MAX_CHANNELS} channels at any sample rate",
-    way=Spooled(begin, most_bytes),
+    way=Spooled(OpusEncoder, most_bytes),
     setting=Setting(
         "bit rate",
         " kbit/s",

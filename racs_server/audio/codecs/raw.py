@@ -27,7 +27,5 @@ L24 = _network(24)
 RAW = Codec(
     mime_type="audio/x-raw",
     name="raw little-endian PCM",
-    holds=lambda format_: True,
-    limits="every format that a stream can have",
     way=plain(_no_head, aligned=False, most=_NO_LIMIT),
 )

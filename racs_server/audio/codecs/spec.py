@@ -128,12 +128,12 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True):
         Its names; the first is the canonical one.
     name
         As people call it.
+    way
+        How its files are made.
     holds
         Whether its files can hold audio of a format.
     limits
         What they can hold, for people.
-    way
-        How its files are made.
     setting
         The number that can be given for them, if any.
     """
@@ -141,9 +141,9 @@ class Codec(msgspec.Struct, frozen=True, kw_only=True):
     mime_type: str
     aliases: tuple[str, ...] = ()
     name: str
-    holds: Callable[[AudioFormat], bool]
-    limits: str
     way: Streamed | Spooled
+    holds: Callable[[AudioFormat], bool] = lambda format_: True
+    limits: str = "every format that a stream can have"
     setting: Setting | None = None
 
     def check(self, format_: AudioFormat, bit_rate: int | None = None) -> None:

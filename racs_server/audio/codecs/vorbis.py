@@ -7,7 +7,7 @@ import numpy as np
 from racs_server.audio.codecs.comments import comments
 from racs_server.audio.codecs.ogg import OggFile, serial_number
 from racs_server.audio.codecs.sound import SoundFileEncoder
-from racs_server.audio.codecs.spec import Block, Codec, Encoder, Setting, Spooled, Wanted
+from racs_server.audio.codecs.spec import Block, Codec, Setting, Spooled, Wanted
 from racs_server.audio.codecs.spooling import storage_errors
 from racs_server.values import AudioFormat
 
@@ -56,11 +56,6 @@ class VorbisEncoder(SoundFileEncoder):
                 raise self._pages.error
 
 
-def begin(wanted: Wanted, file: BinaryIO) -> Encoder:
-    """Return an encoder of a file."""
-    return VorbisEncoder(wanted, file)
-
-
 def most_bytes(wanted: Wanted) -> int:
     """Return about how many bytes a file can get: 500 kbit/s for two channels, and the tables."""
     format_ = wanted.format
@@ -77,6 +72,6 @@ VORBIS = Codec(
     name="Vorbis",
     holds=_holds,
     limits=f"1 or 2 channels at {_RATES[0]} to {_RATES[1]} Hz",
-    way=Spooled(begin, most_bytes),
+    way=Spooled(VorbisEncoder, most_bytes),
     setting=Setting("quality", "", lambda format_: _QUALITIES, lambda format_: _USUAL),
 )

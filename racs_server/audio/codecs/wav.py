@@ -25,15 +25,11 @@ WAV = Codec(
     mime_type="audio/wav",
     aliases=("audio/x-wav",),
     name="WAV",
-    holds=lambda format_: True,
-    limits="every format that a stream can have",
     way=plain(_wav_head),
 )
 
 BWF = Codec(
     mime_type="audio/x-bwf",
     name="Broadcast Wave",
-    holds=lambda format_: True,
-    limits="every format that a stream can have",
     way=plain(_bwf_head),
 )

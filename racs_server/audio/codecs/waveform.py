@@ -34,14 +34,12 @@ from racs_server.audio.codecs.spec import (
     Block,
     Buffer,
     Codec,
-    Encoder,
     Setting,
     Spooled,
     Streamed,
     Wanted,
 )
 from racs_server.audio.codecs.spooling import storage_errors
-from racs_server.values import AudioFormat
 
 PIXEL = 256
 """Sample frames of a pixel."""
@@ -165,28 +163,16 @@ class JsonEncoder:
             self._file.write(text.encode())
 
 
-def begin(wanted: Wanted, file: BinaryIO) -> Encoder:
-    """Return an encoder of a JSON file."""
-    return JsonEncoder(wanted, file)
-
-
 def most_bytes(wanted: Wanted) -> int:
     """Return how many bytes a JSON file can get, at most."""
     return 256 + pixels(wanted) * wanted.format.channels * 2 * _LONGEST_NUMBER
 
 
-def _holds(format_: AudioFormat) -> bool:
-    return True
-
-
 _BITS = Setting("number of bits", "", lambda format_: tuple(_TYPES), lambda format_: 16)
-_LIMITS = "every format that a stream can have"
 
 DAT = Codec(
     mime_type="audio/x-waveform-data",
     name="audiowaveform data",
-    holds=_holds,
-    limits=_LIMITS,
     way=Streamed(length, pieces),
     setting=_BITS,
 )
@@ -194,8 +180,6 @@ DAT = Codec(
 JSON = Codec(
     mime_type="audio/x-waveform-data+json",
     name="audiowaveform JSON",
-    holds=_holds,
-    limits=_LIMITS,
-    way=Spooled(begin, most_bytes),
+    way=Spooled(JsonEncoder, most_bytes),
     setting=_BITS,
 )
