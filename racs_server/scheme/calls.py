@@ -1,8 +1,8 @@
 """Calls of procedures: the nodes that most time is spent in.
 
-What `nodes.gather` says in general is written out here for one, two and three arguments, and for
-the arithmetic and the comparisons of small integers. A call is made in one of two ways: in tail
-position it is left to whoever waits for the value (`TAIL`), elsewhere it is run here.
+What is said in general at the end of `call` is written out here for one, two and three arguments,
+and for the arithmetic and the comparisons of small integers. A call is made in one of two ways: in
+tail position it is left to whoever waits for the value (`TAIL`), elsewhere it is run here.
 """
 
 import operator
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from racs_server.scheme.errors import Place, SchemeError
 from racs_server.scheme.machine import TAIL, Machine, Unwind
-from racs_server.scheme.nodes import gather
+from racs_server.scheme.nodes import gather_rest
 from racs_server.scheme.printer import quoted
 from racs_server.scheme.values import UNBOUND, Cell, Closure, Env, Library, Node, Primitive, Value
 
@@ -35,7 +35,7 @@ class Site:
         Where it is.
     """
 
-    __slots__ = ("cell", "machine", "nodes", "place", "resume", "start", "tail")
+    __slots__ = ("_resume", "cell", "machine", "nodes", "place", "tail")
 
     def __init__(
         self, machine: Machine, nodes: Sequence[Node], cell: Cell | None, tail: bool, place: Place
@@ -45,16 +45,12 @@ class Site:
         self.cell = cell
         self.tail = tail
         self.place = place
-        self.start = gather(nodes, lambda _env, values: self.call(values[0], values[1:]))
+        self._resume = gather_rest(nodes, lambda _env, values: self.call(values[0], values[1:]))
 
     def interrupted(self, unwind: Unwind, env: Env, *values: Value) -> None:
         """Save the values that there are, up to the first that is pending."""
         done = tuple(value for value in values if value is not _PENDING)
-        unwind.save(self._go_on, (env, done))
-
-    def _go_on(self, state: Any, value: Value) -> Value:
-        env, done = state
-        return self.start(env, [*done, value])
+        unwind.save(self._resume, (env, done))
 
     def call(self, procedure: Value, arguments: list[Value]) -> Value:
         """Call anything with anything: return its value, or `TAIL` in tail position."""
@@ -116,8 +112,20 @@ def call(site: Site) -> Node:
     maker = {2: _call_one, 3: _call_two, 4: _call_three}.get(len(site.nodes))
     if maker:
         return maker(site)
-    start = site.start
-    return lambda env: start(env, [])
+    nodes = site.nodes
+
+    def node(env: Env) -> Value:
+        values = []
+        try:
+            for part in nodes:
+                value = part(env)
+                values.append(value)
+        except Unwind as unwind:
+            site.interrupted(unwind, env, *values)
+            raise
+        return site.call(values[0], values[1:])
+
+    return node
 
 
 def _call_one(site: Site) -> Node:

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 from racs_server.scheme import nodes
 from racs_server.scheme.calls import QUICK, SMALL, Site, call, quick
 from racs_server.scheme.errors import EvaluationError, FormError, Place, SchemeError, Source
-from racs_server.scheme.machine import Machine
+from racs_server.scheme.machine import FORMS_PER_LEVEL, Machine
 from racs_server.scheme.printer import quoted
 from racs_server.scheme.scope import Alias, AnyScope, Globals, Local, Scope, Special, plain, resolve
 from racs_server.scheme.syntax_rules import Macro, expand
@@ -31,7 +31,6 @@ from racs_server.scheme.values import (
 )
 
 _NODE_BYTES: Final = 400
-_DEPTH_OF_LEVEL: Final = 4
 
 
 class Task(NamedTuple):
@@ -177,7 +176,7 @@ class Compiler:
                 node = cast("Node", result)
                 if not unfinished:
                     return cast("Node", node)
-                if len(unfinished) % _DEPTH_OF_LEVEL == 0:
+                if len(unfinished) % FORMS_PER_LEVEL == 0:
                     node = nodes.deep(self.machine, node)
             try:
                 result = self._begin(unfinished[-1].send(node))
@@ -192,30 +191,35 @@ class Compiler:
         return error
 
     def _begin(self, task: Task) -> Node | Steps:
-        """Return the node of a simple expression, or the steps for one that has parts."""
-        self.meter.keep(_NODE_BYTES)
-        self.meter.spend(1)
+        """Return the node of a simple expression, or the steps for one that has parts.
+
+        A form that is another one in short is looked at again as that one.
+        """
+        while True:
+            self.meter.keep(_NODE_BYTES)
+            self.meter.spend(1)
+            if not isinstance(task.expression, Pair):
+                return self._simple(task)
+            task, special = self.expand_head(task)
+            if special is None:
+                if isinstance(task.expression, Pair):
+                    return self._call(task)
+                continue
+            result: Node | Steps | Value = special.compile(Form(self, special, task))
+            if isinstance(result, GeneratorType) or callable(result):
+                return result
+            task = task._replace(expression=result)
+
+    def _simple(self, task: Task) -> Node:
+        """Return the node of a name or a constant."""
         expression = task.expression
         if isinstance(expression, Symbol | Alias):
             return self._variable(task)
-        if isinstance(expression, Pair):
-            return self._list(task)
         if expression is NIL:
             raise self.error("() is no expression; write '() for the empty list", NIL, task.offset)
         if expression.__class__ is int:
             self.meter.check_bits(expression.bit_length())
         return nodes.constant(expression)
-
-    def _list(self, task: Task) -> Node | Steps:
-        task, special = self.expand_head(task)
-        if special is None:
-            if isinstance(task.expression, Pair):
-                return self._call(task)
-            return self._begin(task)
-        result: Node | Steps | Value = special.compile(Form(self, special, task))
-        if isinstance(result, GeneratorType) or callable(result):
-            return result
-        return self._begin(task._replace(expression=result))
 
     def expand_head(self, task: Task) -> tuple[Task, Special | None]:
         """Expand macros until the expression is none; return it and the special form it is."""

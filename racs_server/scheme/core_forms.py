@@ -10,6 +10,7 @@ from typing import Any, Final
 from racs_server.scheme import nodes
 from racs_server.scheme.compiler import DEFINING, Form, Pieces, Steps, Task
 from racs_server.scheme.errors import EvaluationError, Place
+from racs_server.scheme.machine import FORMS_PER_LEVEL
 from racs_server.scheme.printer import quoted
 from racs_server.scheme.scope import (
     Alias,
@@ -100,7 +101,7 @@ def _chain(form: Form, link: Callable[[Node, Node], Node], made: list[Node]) -> 
     whole = made[-1]
     for number, node in enumerate(reversed(made[:-1]), 1):
         whole = link(node, whole)
-        if number % 4 == 0:
+        if number % FORMS_PER_LEVEL == 0:
             whole = nodes.deep(form.compiler.machine, whole)
     return whole
 

@@ -10,9 +10,10 @@ from typing import Any, Final
 from racs_server.scheme import nodes
 from racs_server.scheme.compiler import DEFINING, Form, Pieces, Steps, Task
 from racs_server.scheme.core_forms import FORMS, special
+from racs_server.scheme.errors import FormError
 from racs_server.scheme.printer import quoted
 from racs_server.scheme.scope import Alias, Globals, plain
-from racs_server.scheme.syntax_rules import strip
+from racs_server.scheme.syntax_rules import check_depth, strip
 from racs_server.scheme.values import UNSPECIFIED, Node, Pair, Symbol, Value, intern
 
 FEATURES: Final = ("r7rs", "exact-closed", "exact-complex", "ieee-float", "full-unicode", "ratios")
@@ -44,13 +45,22 @@ _STANDARD: Final = {
 }
 
 
-def _words(form: Form, item: Value) -> list[Value]:
+def _words(item: Value) -> list[Value]:
     return list(strip(item)) if isinstance(item, Pair) else []
+
+
+def _checked(form: Form, item: Value) -> Value:
+    """Return an import set or a requirement of which no part is nested too deep."""
+    try:
+        check_depth(item)
+    except FormError as error:
+        raise form.error(f"has a part that {error.problem}") from None
+    return strip(item)
 
 
 def _library_name(form: Form, item: Value) -> tuple[Any, ...]:
     """Return a library's name, such as ``(scheme base)``, as a tuple."""
-    words = _words(form, item)
+    words = _words(item)
     if not words or not all(isinstance(word, Symbol | int) for word in words):
         raise form.error(f"expected the name of a library, got {quoted(strip(item))}")
     return tuple(word.name if isinstance(word, Symbol) else word for word in words)
@@ -68,7 +78,7 @@ def _imported(form: Form, item: Value) -> dict[Symbol, Any]:
 
     A standard library as a whole brings nothing, since its names are there already.
     """
-    words = _words(form, item)
+    words = _words(item)
     kind = words[0].name if words and isinstance(words[0], Symbol) else ""
     if kind not in _MODIFIERS or len(words) < 2 or not isinstance(words[1], Pair):
         name = _library_name(form, item)
@@ -115,7 +125,7 @@ def _prefix(form: Form, found: dict[Symbol, Any], words: list[Value]) -> dict[Sy
 
 
 def _rename(form: Form, found: dict[Symbol, Any], words: list[Value]) -> dict[Symbol, Any]:
-    pairs = [_words(form, word) for word in words]
+    pairs = [_words(word) for word in words]
     if not all(len(pair) == 2 and isinstance(pair[1], Symbol) for pair in pairs):
         raise form.error("is written (import (rename set (name name) ...))")
     others = _except(form, found, [pair[0] for pair in pairs])
@@ -129,7 +139,7 @@ _MODIFIERS = {"only": _only, "except": _except, "prefix": _prefix, "rename": _re
 def _import(form: Form) -> Node:
     """``(import (library name) (only set name …) (prefix set name) …)``."""
     for item in form.items[1:]:
-        for name, meaning in dict(_imported(form, item)).items():
+        for name, meaning in dict(_imported(form, _checked(form, item))).items():
             form.globals.bind(name, meaning)
     return nodes.constant(UNSPECIFIED)
 
@@ -151,7 +161,7 @@ def _define_library(form: Form) -> Steps:
         kind = item.car if isinstance(item, Pair) else None
         word = plain(kind).name if isinstance(kind, Symbol | Alias) else ""
         if word == "export":
-            exports += _words(form, item)[1:]
+            exports += _words(item)[1:]
         elif word in ("import", "begin", "cond-expand"):
             expression = form.make(FORMS[word], tail=item.cdr)
             made.append((yield Task(expression, inside, False, offset)))
@@ -163,7 +173,7 @@ def _define_library(form: Form) -> Steps:
 
 def _export(form: Form, inside: Globals, item: Value) -> tuple[Symbol, Any]:
     """Return the name and the meaning of what ``name`` or ``(rename name outside)`` exports."""
-    words = _words(form, item)[1:] or [item, item]
+    words = _words(item)[1:] or [item, item]
     if len(words) != 2 or not all(isinstance(word, Symbol) for word in words):
         raise form.error(f"cannot export {quoted(item)}")
     return words[1], inside.form(words[0]) or inside.cell(words[0])
@@ -175,7 +185,7 @@ def _export(form: Form, inside: Globals, item: Value) -> tuple[Symbol, Any]:
 def _holds(form: Form, requirement: Value) -> bool:
     if isinstance(requirement, Symbol):
         return requirement.name == "else" or requirement.name in FEATURES
-    words = _words(form, requirement)
+    words = _words(requirement)
     kind = words[0].name if words and isinstance(words[0], Symbol) else ""
     if kind == "library" and len(words) == 2:
         return _is_known(form, _library_name(form, words[1]))
@@ -192,7 +202,7 @@ def _chosen_clause(form: Form) -> Value:
     for clause in form.items[1:]:
         if not isinstance(clause, Pair):
             raise form.error("has clauses of the form (requirement expression ...)")
-        if _holds(form, strip(clause.car)):
+        if _holds(form, _checked(form, clause.car)):
             return form.make(FORMS["begin"], tail=clause.cdr)
     return form.make(FORMS["begin"])
 

@@ -47,11 +47,17 @@ from racs_server.scheme.values import (
 
 TAIL: Final = Singleton("#<tail call>")
 
-NODES_PER_LEVEL: Final = 10
-"""How deep nodes may be within nodes before a level of its own is counted for them."""
+FORMS_PER_LEVEL: Final = 4
+"""How deep forms may be within forms before a level of its own is counted for them."""
 
-_RESERVE = 120
-"""Python calls left for primitives, and for whoever handles an error."""
+_LEVELS = 64
+"""How many levels there are on Python's stack before the machine goes on on its own."""
+_CALLS_PER_FORM = 4
+"""Of Python: from a form's node to that of a part of it, at most (``let`` with definitions)."""
+_CALLS_PER_LEVEL = FORMS_PER_LEVEL * _CALLS_PER_FORM + 4
+"""Those of its forms, and of what counts the level: a call with many arguments, at most."""
+_RESERVE = 150
+"""Python calls left for what is resumed, for primitives, and for whoever handles an error."""
 
 
 class Unwind(BaseException):
@@ -122,10 +128,10 @@ class Machine:
     def run(self, node: Node) -> Value:
         """Return the value of a top-level node."""
         self.reset()
-        shallow = self._levels_available()
+        _make_room_for_calls()
         then: Callable[[], Value] = partial(node, [])
         while True:
-            self.levels = shallow
+            self.levels = _LEVELS
             try:
                 value = then()
                 while True:
@@ -144,11 +150,6 @@ class Machine:
                 if self.handlers is None or isinstance(error, BudgetError):
                     raise
                 then = partial(self._signal, error)
-
-    @staticmethod
-    def _levels_available() -> int:
-        depth = sum(1 for _ in traceback.walk_stack(None))
-        return max(2, (sys.getrecursionlimit() - depth - _RESERVE) // (NODES_PER_LEVEL + 3))
 
     def pause(self) -> None:
         """Look after the budgets and the depth before the call in `body` and `frame` is made."""
@@ -268,6 +269,14 @@ class Machine:
         self.push(self.restore_handlers, self.handlers)
         self.handlers = outer
         return self.apply(handler, [payload])
+
+
+def _make_room_for_calls() -> None:
+    """Let Python call as deep as the levels go, from here; its limit is never lowered."""
+    depth = sum(1 for _ in traceback.walk_stack(None))
+    wanted = depth + _LEVELS * _CALLS_PER_LEVEL + _RESERVE
+    if sys.getrecursionlimit() < wanted:
+        sys.setrecursionlimit(wanted)
 
 
 def _idle(_frame: Env) -> Value:

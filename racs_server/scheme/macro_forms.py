@@ -78,7 +78,7 @@ def _rule(form: Form, rule: Value) -> tuple[Value, Value]:
         try:
             check_depth(part)
         except FormError as error:
-            raise form.error(error.problem) from None
+            raise form.error(f"has a rule that {error.problem}") from None
     return parts[0], parts[1]
 
 

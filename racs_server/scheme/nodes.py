@@ -197,23 +197,19 @@ def sequence(nodes: Sequence[Node]) -> Node:
 
 # -- several values, one after the other
 
-Gather = Callable[[Env, list[Value]], Value]
+Resume = Callable[[Any, Value], Value]
 
 
-def gather(nodes: Sequence[Node], then: Callable[[Env, list[Value]], Value]) -> Gather:
-    """Evaluate nodes from left to right, then do something with all their values.
+def gather_rest(nodes: Sequence[Node], then: Callable[[Env, list[Value]], Value]) -> Resume:
+    """Return what goes on when one of several nodes was interrupted.
 
-    Returns
-    -------
-    Gather
-        A function of the frame and of the values that are already there.
+    It evaluates the nodes that are left, from left to right, and does something with all values.
+    Its state is the frame and the values that there are already.
     """
 
     def resume(state: Any, value: Value) -> Value:
         env, done = state
-        return go_on(env, [*done, value])
-
-    def go_on(env: Env, values: list[Value]) -> Value:
+        values = [*done, value]
         try:
             for node in nodes[len(values) :]:
                 value = node(env)
@@ -223,15 +219,27 @@ def gather(nodes: Sequence[Node], then: Callable[[Env, list[Value]], Value]) -> 
             raise
         return then(env, values)
 
-    return go_on
+    return resume
 
 
 def let(inits: Sequence[Node], body: Node) -> Node:
     """``(let ((name init) …) body)``."""
     if len(inits) == 1:
         return _let_one(inits[0], body)
-    go_on = gather(inits, lambda env, values: body([env, *values]))
-    return lambda env: go_on(env, [])
+    resume = gather_rest(inits, lambda env, values: body([env, *values]))
+
+    def node(env: Env) -> Value:
+        frame = [env]
+        try:
+            for init in inits:
+                value = init(env)
+                frame.append(value)
+        except Unwind as unwind:
+            unwind.save(resume, (env, tuple(frame[1:])))
+            raise
+        return body(frame)
+
+    return node
 
 
 def _let_one(init: Node, body: Node) -> Node:
@@ -254,12 +262,15 @@ def let_values(
 ) -> Node:
     """``(let-values (((a b . rest) init)) body)``, one set of names."""
 
-    def resume(env: Env, value: Value) -> Value:
+    def frame(env: Env, value: Value) -> Env:
         items = value.items if value.__class__ is Values else (value,)
         if len(items) < required or (len(items) > required and not rest):
             raise complain(len(items))
         tail = [from_list(items[required:])] if rest else []
-        return body([env, *items[:required], *tail])
+        return [env, *items[:required], *tail]
+
+    def resume(env: Env, value: Value) -> Value:
+        return body(frame(env, value))
 
     def node(env: Env) -> Value:
         try:
@@ -267,7 +278,7 @@ def let_values(
         except Unwind as unwind:
             unwind.save(resume, env)
             raise
-        return resume(env, value)
+        return body(frame(env, value))
 
     return node
 
@@ -313,7 +324,7 @@ def delay(node: Node, meter: Meter) -> Node:
 
 
 def deep(machine: Machine, body: Node) -> Node:
-    """Count a level for a node that is deep within others, and go on the heap at the last one."""
+    """Count a level for a node that is deep within others; go on on the heap when none is left."""
 
     def node(env: Env) -> Value:
         if machine.levels <= 0:

@@ -65,13 +65,13 @@ class Macro:
 
 
 def check_depth(value: Value) -> None:
-    """Refuse a pattern or a template that is nested too deep."""
+    """Refuse what is nested too deep for those who look into it by recursion."""
     level = {id(value): value}
     for _ in range(MAX_DEPTH):
         level = {id(part): part for item in level.values() for part in _elements(item)}
         if not level:
             return
-    raise FormError(f"a pattern or template is nested deeper than {MAX_DEPTH} levels")
+    raise FormError(f"is nested deeper than {MAX_DEPTH} levels")
 
 
 def _elements(item: Value) -> Iterator[Value]:
