@@ -7,13 +7,23 @@ tail position it is left to whoever waits for the value (`TAIL`), elsewhere it i
 
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from racs_server.scheme.errors import Place, SchemeError
 from racs_server.scheme.machine import TAIL, Machine, Unwind
 from racs_server.scheme.nodes import gather_rest
 from racs_server.scheme.printer import quoted
-from racs_server.scheme.values import UNBOUND, Cell, Closure, Env, Library, Node, Primitive, Value
+from racs_server.scheme.values import (
+    UNBOUND,
+    Cell,
+    Closure,
+    Control,
+    Env,
+    Library,
+    Node,
+    Primitive,
+    Value,
+)
 
 _PENDING: Final[Any] = object()
 
@@ -57,6 +67,8 @@ class Site:
         try:
             if procedure is UNBOUND:
                 self.nodes[0]([])
+            if procedure.__class__ is Control:
+                self.machine.caller = Caller(self, procedure)
             value = self.machine.apply(procedure, arguments)
         except SchemeError as error:
             raise self.blame(procedure, error) from None
@@ -86,7 +98,7 @@ class Site:
             name = procedure.template.name
             error.rename(name.lstrip("%"))
             error.place = self.place
-            error.quotation = "" if name[0] == "%" else quoted(self.place.expression)
+            error.quotation = "" if name[0] == "%" else self._quotation()
         return error
 
     def blame(self, procedure: Value, error: SchemeError) -> SchemeError:
@@ -95,8 +107,24 @@ class Site:
             error.name(procedure.name)
         if error.place is None:
             error.place = self.place
-            error.quotation = quoted(self.place.expression)
+            error.quotation = self._quotation()
         return error
+
+    def _quotation(self) -> str:
+        """Return the call as messages quote it; a form's own call is nothing that was written."""
+        expression: Any = self.place.expression
+        return "" if isinstance(expression.car, Primitive) else quoted(expression)
+
+
+class Caller(NamedTuple):
+    """The call of a control procedure, which goes on after its node is done."""
+
+    site: Site
+    procedure: Control
+
+    def blame_control(self, error: SchemeError) -> None:
+        """Tell an error that came up in no other call as that of this one."""
+        self.site.blame(self.procedure, error)
 
 
 def blame_waiting(stack: Any, error: SchemeError) -> None:

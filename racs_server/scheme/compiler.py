@@ -270,7 +270,7 @@ class Compiler:
                 if abs(len(other) - len(name)) < 3 and not other.startswith("%")
             }
             close = difflib.get_close_matches(name, sorted(names), 1, 0.7)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            hint = f"; did you mean {close[0].removesuffix('?')}?" if close else ""
             return EvaluationError(f"unbound variable: {cell.name}{hint}", place)
 
         return complain

@@ -18,17 +18,18 @@ MAX_EXPONENT: Final = 10_000
 """Of an exact decimal such as ``#e1e400``: larger ones are not converted."""
 
 _CHUNK = 4000
-_BITS_PER_DIGIT = {2: 1.0, 8: 3.0, 10: 3.33, 16: 4.0}
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _RADIX = {"x": 16, "b": 2, "o": 8, "d": 10}
-_DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+_PREFIX = re.compile(r"#[xbod](?:#[ei])?|#[ei](?:#[xbod])?", re.IGNORECASE)
+_DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[esfdl][+-]?\d+)?", re.IGNORECASE | re.ASCII)
+_OTHER_MARKS = str.maketrans("sfdl", "eeee")
+"""Marks of an exponent in earlier reports, where they stood for a precision."""
 _INTEGER = {
-    2: re.compile(r"[+-]?[01]+", re.ASCII),
-    8: re.compile(r"[+-]?[0-7]+", re.ASCII),
-    10: re.compile(r"[+-]?[0-9]+", re.ASCII),
-    16: re.compile(r"[+-]?[0-9a-f]+", re.ASCII | re.IGNORECASE),
+    radix: re.compile(f"[+-]?[{_DIGITS[:radix]}]+", re.ASCII | re.IGNORECASE)
+    for radix in range(2, 37)
 }
 _SPECIAL = {"+inf.0": math.inf, "-inf.0": -math.inf, "+nan.0": math.nan, "-nan.0": math.nan}
-_ESCAPE = re.compile(r"\\(?:[ \t]*\r?\n[ \t]*|x([0-9a-fA-F]+);|(.))", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:[ \t]*(?:\r\n?|\n)[ \t]*|x([0-9a-fA-F]+);|(.))", re.DOTALL)
 _ESCAPES = {"a": "\a", "b": "\b", "t": "\t", "n": "\n", "r": "\r", '"': '"', "\\": "\\", "|": "|"}
 CHARACTER_NAMES: Final = {
     "alarm": "\a",
@@ -55,7 +56,7 @@ def parse_number(word: str, radix: int = 10, max_bits: int = 1 << 20) -> Value:
     word
         Any text.
     radix
-        What its digits count where it does not say so itself.
+        What its digits count, from 2 to 36, where it does not say so itself.
     max_bits
         Of each integer in it.
 
@@ -65,18 +66,13 @@ def parse_number(word: str, radix: int = 10, max_bits: int = 1 << 20) -> Value:
         It is a number, but too long, or divided by zero.
     """
     exactness = ""
-    prefixed = word
-    while word[:1] == "#" and len(word) > 1:
-        mark = word[1].lower()
+    marks = _PREFIX.match(word)
+    for mark in marks.group().lower()[1::2] if marks else ():
         if mark in _RADIX:
             radix = _RADIX[mark]
-        elif mark in "ei":
-            exactness = mark
         else:
-            return None
-        word = word[2:]
-    if len(prefixed) - len(word) > 4:
-        return None
+            exactness = mark
+    word = word[marks.end() :] if marks else word
 
     def real(part: str) -> Value:
         number = _real(part, radix, exactness == "e", max_bits)
@@ -98,7 +94,7 @@ def _rectangular(word: str, radix: int, real: Callable[[str], Value]) -> Value:
         split = max(word.rfind("+", 0, split), word.rfind("-", 0, split))
         if split < 0:
             return None
-        if radix > 10 or split == 0 or word[split - 1] not in "eE":
+        if radix > 10 or split == 0 or word[split - 1].lower() not in "esfdl":
             break
     before, after = word[:split], word[split:]
     parts = [real(before or "0"), real(after + "1" if after in "+-" else after)]
@@ -135,11 +131,12 @@ def _real(word: str, radix: int, exact: bool, max_bits: int) -> Value:
         return special
     if radix != 10 or not _DECIMAL.fullmatch(word):
         return None
+    word = word.lower().translate(_OTHER_MARKS)
     return _exact_decimal(word, max_bits) if exact else float(word)
 
 
 def _integer(word: str, radix: int, max_bits: int) -> int:
-    if len(word) * _BITS_PER_DIGIT[radix] > max_bits + 64:
+    if len(word) * math.log2(radix) > max_bits + 64:
         raise LiteralError(f"an integer of {len(word)} digits is too long")
     if radix != 10 or len(word) <= _CHUNK:
         return int(word, radix)
@@ -152,7 +149,7 @@ def _integer(word: str, radix: int, max_bits: int) -> int:
 
 
 def _exact_decimal(word: str, max_bits: int) -> Value:
-    exponent = word.lower().partition("e")[2] or "0"
+    exponent = word.partition("e")[2] or "0"
     if len(word) > _CHUNK or len(exponent) > 6 or abs(int(exponent)) > MAX_EXPONENT:
         raise LiteralError("an exact number that is too long")
     if abs(int(exponent)) * 3.33 > max_bits:
@@ -207,8 +204,8 @@ def _digits(number: int, radix: int) -> str:
     digits = []
     while number >= radix:
         number, rest = divmod(number, radix)
-        digits.append("0123456789abcdefghijklmnopqrstuvwxyz"[rest])
-    digits.append("0123456789abcdefghijklmnopqrstuvwxyz"[number])
+        digits.append(_DIGITS[rest])
+    digits.append(_DIGITS[number])
     return "".join(reversed(digits))
 
 

@@ -92,18 +92,27 @@ class Machine:
         Counts the steps.
     blame
         Tells an error as that of whom a stack is waiting for.
+
+    Attributes
+    ----------
+    caller
+        The call of the control procedure that is at work, if one is: where its errors are told.
+    signalled
+        The error that the innermost handler was last called for.
     """
 
     __slots__ = (
         "blame",
         "body",
         "builtins",
+        "caller",
         "frame",
         "globals",
         "handlers",
         "levels",
         "meter",
         "roots",
+        "signalled",
         "stack",
         "winds",
     )
@@ -124,6 +133,8 @@ class Machine:
         self.body: Node = _idle
         self.frame: Env = []
         self.levels = 0
+        self.caller: Any = None
+        self.signalled: SchemeError | None = None
 
     def run(self, node: Node) -> Value:
         """Return the value of a top-level node."""
@@ -146,6 +157,8 @@ class Machine:
                     self.stack = (resume, state, self.stack)
                 then = unwind.then
             except SchemeError as error:
+                if error.place is None and not isinstance(error, BudgetError) and self.caller:
+                    self.caller.blame_control(error)
                 self.blame(self.stack, error)
                 if self.handlers is None or isinstance(error, BudgetError):
                     raise
@@ -193,14 +206,20 @@ class Machine:
                 raise wrong_count(procedure, len(arguments))
             if isinstance(procedure, Control):
                 raise Unwind(partial(procedure.function, self, *arguments), self.meter)
-            return procedure.function(*arguments)
+            try:
+                return procedure.function(*arguments)
+            except SchemeError as error:
+                error.name(procedure.name)
+                raise
         return self._apply_other(procedure, arguments)
 
     def _apply_other(self, procedure: Value, arguments: list[Value]) -> Value:
         if isinstance(procedure, Continuation):
             value = arguments[0] if len(arguments) == 1 else Values(tuple(arguments))
             raise Unwind(partial(self.travel, procedure, lambda: value), self.meter)
-        if isinstance(procedure, Parameter) and not arguments:
+        if isinstance(procedure, Parameter):
+            if arguments:
+                raise EvaluationError("a parameter takes no argument; parameterize changes it")
             return procedure.value
         if isinstance(procedure, CaseLambda):
             for closure in procedure.closures:
@@ -218,9 +237,13 @@ class Machine:
         return Continuation(self.stack, self.winds, self.handlers)
 
     def push(self, resume: Callable[[Any, Value], Value], state: Any) -> None:
-        """Have something done with the value of what is done next."""
+        """Have something done with the value of what is done next, for the same caller."""
         self.meter.charge(STACK_BYTES)
-        self.stack = (resume, state, self.stack)
+        self.stack = (self._resume, (resume, state, self.caller), self.stack)
+
+    def _resume(self, pushed: Any, value: Value) -> Value:
+        resume, state, self.caller = pushed
+        return resume(state, value)
 
     def travel(self, target: Continuation, then: Callable[[], Value]) -> Value:
         """Leave and enter what ``dynamic-wind`` guards on the way to a continuation, go on there.
@@ -255,6 +278,7 @@ class Machine:
         payload = error.payload
         if payload is NO_PAYLOAD:
             payload = error.payload = Condition(String(error.problem), NIL, error.kind)
+        self.signalled = error
         self.push(self._returned, (error, self.handlers[1]))
         return self.call_handler(payload)
 

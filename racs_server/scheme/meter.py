@@ -168,7 +168,7 @@ class Meter:
     def refuse_memory(self, used: int) -> None:
         """Raise the error of the memory budget."""
         allowed = self.budgets.memory
-        needed = f"{used} bytes are needed" if used > allowed else "nearly all is in use"
+        needed = f"{_amount(used)} are needed" if used > allowed else "nearly all is in use"
         raise BudgetError("memory", f"over the budget of memory: {needed}, {allowed} allowed")
 
     def counted(self, live: int) -> None:
@@ -197,7 +197,7 @@ class Meter:
         if bits > self.integer_bits:
             raise BudgetError(
                 "integer",
-                f"over the budget of integers: {(bits + 7) // 8} bytes are needed for one, "
+                f"over the budget of integers: {_amount((bits + 7) // 8)} are needed for one, "
                 f"{self.budgets.integer} allowed",
             )
 
@@ -208,3 +208,8 @@ class Meter:
                 "output",
                 f"over the budget of output: more than {self.budgets.output} characters",
             )
+
+
+def _amount(size: int) -> str:
+    """Return a number of bytes as messages tell it, however absurd it is."""
+    return f"{size} bytes" if size < 10**100 else "more than 10^100 bytes"

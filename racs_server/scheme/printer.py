@@ -14,6 +14,7 @@ from typing import Final
 
 from racs_server.scheme.graphs import reached_twice
 from racs_server.scheme.literals import CHARACTER_NAMES, number_text, parse_number
+from racs_server.scheme.scope import Alias, Special, plain
 from racs_server.scheme.values import (
     NIL,
     CaseLambda,
@@ -214,7 +215,9 @@ def _atom(item: Value, display: bool, limit: int | None) -> str:
         return item.text if display else _character_text(item.text)
     if isinstance(item, Singleton):
         return item.text
-    return _opaque(item)
+    if isinstance(item, Alias):
+        return plain(item).name
+    return item.name if isinstance(item, Special) else _opaque(item)
 
 
 def _opaque(item: Value) -> str:

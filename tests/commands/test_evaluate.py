@@ -548,8 +548,6 @@ ESCAPES = (
     '(import (scheme file)) (open-input-file "/etc/passwd")',
     '(import (scheme load)) (load "/etc/passwd")',
     "(import (scheme process-context)) (exit)",
-    '(get-environment-variable "HOME")',
-    "(command-line)",
     "__import__",
     "__builtins__",
     "ping.__globals__",
@@ -568,3 +566,29 @@ ESCAPES = (
 async def test_there_is_no_way_out(executor: Executor, program: str) -> None:
     with pytest.raises((RacsError, KeyError)):
         await evaluate(executor, program)
+
+
+async def test_a_program_is_told_of_no_process_and_no_file(executor: Executor) -> None:
+    assert await evaluate(executor, '(get-environment-variable "HOME")') is False
+    assert await evaluate(executor, "(length (get-environment-variables))") == 0
+    assert await evaluate(executor, "(command-line)") == ["scheme"]
+    assert await evaluate(executor, '(file-exists? "/etc/passwd")') is False
+
+
+@pytest.mark.parametrize("program", ["(make-vector (expt 10 9000))", "(expt 2 (expt 10 9000))"])
+async def test_absurd_sizes_are_refused(executor: Executor, program: str) -> None:
+    with pytest.raises(RequestError, match=r"more than 10\^100 bytes are needed"):
+        await evaluate(executor, program)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "(let ((a 1) (b 2)) 3 " * 480 + "1" + ")" * 480,
+        "(let () (define y " * 480 + "1" + ") y)" * 480,
+        "(quasiquote (unquote " * 490 + "1" + "))" * 490,
+    ],
+    ids=["let", "define", "quasiquote"],
+)
+async def test_a_text_as_deep_as_it_may_be_is_evaluated(executor: Executor, program: str) -> None:
+    assert await evaluate(executor, program) == 1

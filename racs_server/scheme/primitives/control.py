@@ -133,9 +133,16 @@ def _guard(machine: Machine, clauses: Value, thunk: Value) -> Value:
 
     def handle(machine: Machine, obj: Value) -> Value:
         inside = machine.here()
+        error, machine.signalled = machine.signalled, None
+
+        def raise_it(machine: Machine) -> Value:
+            if machine.handlers is None and error is not None and error.payload is obj:
+                raise error
+            machine.signalled = error
+            return _raise_continuable(machine, obj)
 
         def again(machine: Machine) -> Value:
-            return machine.travel(inside, lambda: _raise_continuable(machine, obj))
+            return machine.travel(inside, lambda: raise_it(machine))
 
         def choose() -> Value:
             return machine.apply(clauses, [obj, _control("raise again", again, 0)])
@@ -207,7 +214,7 @@ def _force(machine: Machine, promise: Value) -> Value:
     def receive(_state: Any, value: Value) -> Value:
         if not promise.box[0]:
             if not isinstance(value, Promise):
-                raise wrong("a promise from delay-force", value)
+                value = Promise(True, value)
             promise.box[:] = value.box
             value.box = promise.box
         return _force(machine, promise)

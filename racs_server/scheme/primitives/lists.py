@@ -10,6 +10,7 @@ from racs_server.scheme.meter import PAIR_BYTES, Meter
 from racs_server.scheme.primitives.equality import equal, eqv
 from racs_server.scheme.primitives.numbers import number
 from racs_server.scheme.primitives.table import TABLE, count, procedure, wrong
+from racs_server.scheme.printer import quoted
 from racs_server.scheme.values import NIL, UNSPECIFIED, Pair, Value, from_list
 
 _STRIDE = 4096
@@ -213,7 +214,7 @@ def _tail(meter: Meter, items: Value, k: Value) -> Value:
     meter.spend(count(k, "an index") >> 3)
     for _ in range(k):
         if not isinstance(rest, Pair):
-            raise wrong(f"a list of at least {k} elements", items)
+            raise wrong(f"a list of at least {quoted(k)} elements", items)
         rest = rest.cdr
     return rest
 
@@ -227,7 +228,7 @@ def _list_tail(meter: Meter, items: Value, k: Value) -> Value:
 def _list_ref(meter: Meter, items: Value, k: Value) -> Value:
     rest = _tail(meter, items, k)
     if not isinstance(rest, Pair):
-        raise wrong(f"a list of more than {k} elements", items)
+        raise wrong(f"a list of more than {quoted(k)} elements", items)
     return rest.car
 
 
@@ -235,7 +236,7 @@ def _list_ref(meter: Meter, items: Value, k: Value) -> Value:
 def _list_set(meter: Meter, items: Value, k: Value, value: Value) -> Value:
     rest = _tail(meter, items, k)
     if not isinstance(rest, Pair):
-        raise wrong(f"a list of more than {k} elements", items)
+        raise wrong(f"a list of more than {quoted(k)} elements", items)
     rest.car = value
     return UNSPECIFIED
 
@@ -248,7 +249,7 @@ def _take(meter: Meter, items: Value, k: Value) -> Value:
     rest = items
     for _ in range(k):
         if not isinstance(rest, Pair):
-            raise wrong(f"a list of at least {k} elements", items)
+            raise wrong(f"a list of at least {quoted(k)} elements", items)
         taken.append(rest.car)
         rest = rest.cdr
     return from_list(taken)
@@ -258,7 +259,7 @@ def _take(meter: Meter, items: Value, k: Value) -> Value:
 def _take_right(meter: Meter, items: Value, k: Value) -> Value:
     length = sum(1 for _ in walk(meter, items))
     if count(k) > length:
-        raise wrong(f"a list of at least {k} elements", items)
+        raise wrong(f"a list of at least {quoted(k)} elements", items)
     return _tail(meter, items, length - k)
 
 
@@ -266,7 +267,7 @@ def _take_right(meter: Meter, items: Value, k: Value) -> Value:
 def _drop_right(meter: Meter, items: Value, k: Value) -> Value:
     found = elements(meter, items)
     if count(k) > len(found):
-        raise wrong(f"a list of at least {k} elements", items)
+        raise wrong(f"a list of at least {quoted(k)} elements", items)
     return from_list(found[: len(found) - k])
 
 

@@ -233,8 +233,7 @@ def _number_to_string(meter: Meter, z: Value, radix: Value = 10) -> String:
         meter.charge(2 * OBJECT_BYTES)
         return String(str(z))
     number(z)
-    if radix.__class__ is not int or not 2 <= radix <= 36:
-        raise wrong("a radix from 2 to 36", radix)
+    _check_radix(radix)
     if radix != 10 and z.real.__class__ is float:
         raise wrong("an exact number, for a radix other than 10", z)
     size = bits(z)
@@ -243,11 +242,15 @@ def _number_to_string(meter: Meter, z: Value, radix: Value = 10) -> String:
     return String(number_text(z, radix))
 
 
+def _check_radix(radix: Value) -> None:
+    if radix.__class__ is not int or not 2 <= radix <= 36:
+        raise wrong("a radix from 2 to 36", radix)
+
+
 @procedure("string->number")
 def _string_to_number(meter: Meter, string: Value, radix: Value = 10) -> Value:
     word = text(string)
-    if radix not in (2, 8, 10, 16):
-        raise wrong("a radix of 2, 8, 10 or 16", radix)
+    _check_radix(radix)
     meter.check_bits(len(word) * 10 // 3 if len(word) > 400 else 0)
     meter.spend(len(word) ** 2 >> 18)
     try:

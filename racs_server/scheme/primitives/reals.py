@@ -32,8 +32,12 @@ def _function(
 
 
 def _beyond_the_reals(name: str, function: Callable[[complex], complex], z: Value) -> Value:
+    """Return a function's value at a number, a real one lying on the side of the cut R7RS says."""
     try:
-        return from_complex(function(to_complex(z)))
+        beside = to_complex(z)
+        if z.__class__ is not Complex and z > 1:
+            beside = complex(beside.real, -0.0)
+        return from_complex(function(beside))
     except ValueError:
         raise wrong(f"a number that {name} has a value for", z) from None
 
