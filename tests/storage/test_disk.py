@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -179,6 +180,60 @@ def test_a_short_write_is_gone_on_with(
     file.write([b"ab", b"", b"cdefg", b"h"], 10)
     file.close()
     assert (tmp_path / "a").read_bytes() == b"0123456789abcdefgh"
+
+
+def test_what_is_to_be_safe_is_asked_of_the_system_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def note(name: str) -> None:
+        call = getattr(os, name)
+
+        def noted(what: Any, *rest: Any) -> Any:
+            path = os.path.realpath(f"/proc/self/fd/{what}" if isinstance(what, int) else what)
+            asked.append((name, path.removeprefix(str(tmp_path))))
+            return call(what, *rest)
+
+        monkeypatch.setattr(os, name, noted)
+
+    for name in ("fdatasync", "fsync", "replace"):
+        note(name)
+    disk = Disk(tmp_path / "data")
+    file = disk.open("a", create=True)
+    file.write([b"1"], 0)
+    assert asked == [], "writing waits for no medium"
+    file.sync()
+    file.close()
+    disk.sync_folder("")
+    disk.replace("b", b"2")
+    assert asked == [
+        ("fdatasync", "/data/a"),
+        ("fsync", "/data"),
+        ("fdatasync", "/data/b.new"),
+        ("replace", "/data/b.new"),
+    ]
+
+
+@pytest.mark.parametrize("call", ["fdatasync", "fsync"])
+def test_a_sync_that_fails_is_told(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    disk = Disk(tmp_path / "data")
+    file = disk.open("a", create=True)
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(OSError, match="Input/output"):
+        file.sync() if call == "fdatasync" else disk.sync_folder("")
+    file.close()
+
+
+def test_the_catalogue_is_on_the_medium_when_a_checkpoint_goes_on(tmp_path: Path) -> None:
+    store = start(Disk(tmp_path / "data"))
+    assert store._catalog._database.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
+    store.close()
 
 
 def test_a_data_folder_that_cannot_be_made_is_the_operators_to_mend(tmp_path: Path) -> None:
