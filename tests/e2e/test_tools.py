@@ -1,6 +1,8 @@
 """The operator's commands on real archives: damage, repair, and a backup beside a busy server."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -137,6 +139,35 @@ def test_a_backup_of_a_busy_server_restores_every_acknowledged_sample_frame(
             assert count >= least
             assert np.array_equal(frames(racs, stream_id, 0, count), VALUES[:count])
             racs.stream(stream_id).execute(VALUES[:10])
+
+
+@pytest.mark.parametrize("command", [["verify"], ["backup", "backups"]])
+def test_ctrl_c_says_how_far_it_came_and_leaves_nothing_broken(
+    tmp_path: Path, command: list[str]
+) -> None:
+    data, backups = tmp_path / "data", tmp_path / "backups"
+    archive(data, "one", "two")
+    command = [command[0], *(str(tmp_path / name) for name in command[1:])]
+    assert tool(*command, "--data-dir", data)[0] == 0
+    before = {path: contents for path, contents in tree(backups).items() if "racs.lock" not in path}
+    last = max(data / folder_name("one"), data / folder_name("two"))
+    pipe = last / "attachments" / ("0" * 32)
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)  # whoever reads it waits until somebody writes
+    process = subprocess.Popen(
+        [sys.executable, "-m", "racs_server", *command, "--data-dir", str(data)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with pipe.open("wb"):
+        process.send_signal(signal.SIGINT)
+        _, text = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert text.startswith("racs-server: stopped after 1 of 2 streams, ")
+    pipe.unlink()
+    assert before.items() <= tree(backups).items(), "those before are as they were"
+    assert tool(*command, "--data-dir", data)[0] == 0, "it is begun anew"
 
 
 def test_wrong_use_is_said_in_a_line(tmp_path: Path) -> None:
