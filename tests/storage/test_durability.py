@@ -469,13 +469,17 @@ def test_with_durability_os_a_sealed_segment_is_synced_at_the_roll() -> None:
     assert synced == {name for name in files(disk, ".wav") if "/a-" in name}
 
 
-def test_a_power_cut_between_the_removals_of_log_files_leaves_no_gap_in_the_log() -> None:
+@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("cut", ["before a removal", "behind one"])
+def test_a_power_cut_between_the_removals_of_log_files_leaves_no_gap_in_the_log(
+    cut: str, seed: int
+) -> None:
     disk = SimulatedDisk()
     store = start(disk, durability=Durability.ALWAYS, log_bytes=300)
     make_open(store, "a")
     for number in range(4):
         send(store, "a", noise(200, number))
-    removed = []
+    removed = 0
 
     def meanwhile(operation: Operation) -> None:
         if operation.kind == "sync" and operation.name.endswith(".wav"):
@@ -484,13 +488,15 @@ def test_a_power_cut_between_the_removals_of_log_files_leaves_no_gap_in_the_log(
             store.upkeep.sync_log()
 
     def end(operation: Operation) -> None:
-        if operation.kind == "remove" and operation.name.startswith("log/"):
-            removed.append(operation.name)
-            if len(removed) == 2:
-                raise Halted
+        nonlocal removed
+        if removed == 2 and cut == "behind one":
+            raise Halted
+        removed += operation.kind == "remove" and operation.name.startswith("log/")
+        if removed == 2 and cut == "before a removal":
+            raise Halted
 
     disk.hook = meanwhile
     with pytest.raises(Halted):
         store.upkeep.checkpoint()
-    disk.crash(keep="none")
+    disk.crash(seed, "any")
     assert read(start(disk), "a") == b"".join(noise(200, number) for number in range(5))
