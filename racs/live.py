@@ -27,7 +27,8 @@ class LiveBlock(msgspec.Struct, frozen=True):
     start
         Its first sample frame, counted from the stream's begin.
     frames
-        How many sample frames it has.
+        How many sample frames it has; none if the stream was closed before audio came that was not
+        passed over.
     samples
         Shape (sample frames * channels,), int32, interleaved; the caller's own.
     missed
@@ -129,6 +130,7 @@ class Follower(Feed):
     def __init__(self, connection: Connection, *, until_closed: bool) -> None:
         super().__init__(connection)
         self._until_closed = until_closed
+        self._ended = False
 
     def next(self) -> Script[LiveBlock | None]:
         """Script: return the next block, or None at the end.
@@ -138,18 +140,21 @@ class Follower(Feed):
         RacsException
             As `Connection.receive`.
         """
-        missed = 0
-        while True:
+        missed = stop = 0
+        while not self._ended:
             match (yield from self._receive()):
                 case ["audio", int(start), int(frames)]:
                     samples = yield from self.connection.receive(unasked=True)
                     if not isinstance(samples, np.ndarray):
                         raise RacsProtocolError("a piece of audio without its samples")
                     return LiveBlock(start, frames, samples, missed)
-                case ["missed", _, int(frames)]:
-                    missed += frames
-                case ["closed", *_] if self._until_closed:
-                    return None
+                case ["missed", int(start), int(frames)]:
+                    missed, stop = missed + frames, start + frames
+                case ["closed", *_]:
+                    self._ended = self._until_closed
+                    if missed:
+                        return LiveBlock(stop, 0, np.zeros(0, np.int32), missed)
+        return None
 
 
 class Subscriber(Feed):

@@ -95,7 +95,7 @@ class Following:
     def write_to(self, file: BinaryIO, *, raw: bool) -> None:
         """Write a WAV file, or bare PCM, until the end or Ctrl-C.
 
-        A file gets its true length at the end; on a pipe it is not known.
+        A file gets its true length, whatever ends it; on a pipe it is not known.
         """
         from racs.cli.wav import wav_header
 
@@ -107,9 +107,10 @@ class Following:
                 file.flush()
         except KeyboardInterrupt:
             pass
-        if not raw and file.seekable():
-            file.seek(0)
-            file.write(wav_header(*made_of, self.frames * self._facts.frame_bytes))
+        finally:
+            if not raw and file.seekable():
+                file.seek(0)
+                file.write(wav_header(*made_of, self.frames * self._facts.frame_bytes))
 
     def _pcm(self) -> Iterator[memoryview]:
         from racs.errors import RacsConnectionError

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import stat
 from pathlib import Path
 
@@ -80,6 +81,38 @@ def test_a_stream_is_followed_into_a_file_through_a_restart(tmp_path: Path) -> N
 def test_a_stream_that_is_closed_can_be_the_end(racs: Run) -> None:
     result = racs("follow", "tone", "--from", "-0.5", "--until-closed", "--raw")
     assert result.stdout_bytes == np.repeat(TONE, 2)[-8000:].tobytes()
+
+
+def test_a_follower_that_stalled_gets_what_it_missed(server: Daemon, tmp_path: Path) -> None:
+    path = tmp_path / "live.raw"
+    pcm = np.random.default_rng(9).integers(-(2**15), 2**15, 5_000_000).astype(np.int16)
+    with server.client() as racs, path.open("wb") as file:
+        racs.execute_command("CREATE 'stalls' 8000 1 16")
+        racs.stream("stalls").execute(pcm[:8000])
+        url = f"racs://127.0.0.1:{server.port}"
+        with start("follow", "stalls", "--raw", "--from", "0", url=url, stdout=file) as process:
+            until(lambda: path.stat().st_size == 16_000)
+            process.send_signal(signal.SIGSTOP)
+            racs.stream("stalls").execute(pcm[8000:])
+            process.send_signal(signal.SIGCONT)
+            until(lambda: path.stat().st_size == 10_000_000)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+        racs.execute_command("DELETE 'stalls'")
+    assert path.read_bytes() == pcm.tobytes()
+
+
+def test_a_file_has_its_length_when_the_stream_is_deleted(server: Daemon, tmp_path: Path) -> None:
+    path = tmp_path / "live.wav"
+    with server.client() as racs:
+        racs.execute_command("CREATE 'deleted' 8000 1 16")
+        racs.stream("deleted").execute(TONE)
+        url = f"racs://127.0.0.1:{server.port}"
+        with start("follow", "deleted", "-o", str(path), "--from", "0", url=url) as process:
+            until(lambda: path.exists() and path.stat().st_size == 44 + TONE.nbytes)
+            racs.execute_command("DELETE 'deleted'")
+            assert process.wait(20) == 1
+    assert path.read_bytes() == wav_header(8000, 1, 16, TONE.nbytes) + TONE.tobytes()
 
 
 def test_a_waveform_is_drawn(racs: Run, tmp_path: Path) -> None:

@@ -19,11 +19,11 @@ def made(r: Racs, *ids: str) -> None:
 
 
 def test_a_stream_is_followed_from_its_begin_to_its_end(daemon: Daemon) -> None:
-    with daemon.client(timeout=0.5) as r:
+    with daemon.client() as r, daemon.client(timeout=0.5) as listener:
         made(r, "mic")
         r.pipeline().open("mic").execute()
         r.stream("mic", pcm_data=NOISE[:2000])
-        blocks = r.follow("mic", 0.0, until_closed=True)
+        blocks = listener.follow("mic", 0.0, until_closed=True)
         first = next(blocks)
         assert (first.start, first.missed) == (0, 0)
         heard = [first.samples]
@@ -38,7 +38,7 @@ def test_a_stream_is_followed_from_its_begin_to_its_end(daemon: Daemon) -> None:
         r.pipeline().close("mic").execute()
         assert list(blocks) == []
         assert np.array_equal(np.concatenate(heard), NOISE)
-        assert r.statistics().own == 0
+        assert listener.statistics().own == 0
 
 
 def test_events_come_in_order_and_can_be_resumed(daemon: Daemon) -> None:
