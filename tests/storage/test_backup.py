@@ -196,6 +196,23 @@ def test_what_was_damaged_already_is_told_stays_an_error_and_is_copied_again() -
     assert read(restored(target), "a") == PCM
 
 
+def test_a_missing_segment_is_told_and_the_one_before_is_copied_as_it_is() -> None:
+    source, target, again = SimulatedDisk(), SimulatedDisk(), SimulatedDisk()
+    store = start(source, segment_bytes=BLOCK)
+    make_open(store, "a")
+    for number in range(3):
+        send(store, "a", noise(BLOCK, number))
+    store.close()
+    name = file_of("a", f"{HALF:020d}.wav")
+    source.remove(name)
+    first = source.read(file_of("a", f"{0:020d}.wav"))
+    [finding] = backed_up(source, target).findings
+    assert (finding.file, finding.why) == (name, "the file is missing")
+    report = care.restore(target, again, Clock(), care.Totals())
+    assert [(finding.file, finding.why) for finding in report.findings] == [(name, finding.why)]
+    assert again.read(file_of("a", f"{0:020d}.wav")) == first
+
+
 def test_a_backup_that_rots_is_told_when_it_is_restored() -> None:
     source, target = archive("a"), SimulatedDisk()
     report = backed_up(source, target)

@@ -38,7 +38,7 @@ from racs_server.storage.care.survey import (
     pieces,
     segment_of,
 )
-from racs_server.storage.care.verify import Totals, load_checksums, tail_pcm
+from racs_server.storage.care.verify import Totals, lacking, load_checksums, tail_pcm
 from racs_server.storage.checksums import Checksums
 from racs_server.storage.fs import Buffer, File, FileSystem
 from racs_server.storage.segment import READ, Segment
@@ -284,14 +284,12 @@ class _Backup:
     ) -> Iterator[Buffer]:
         """Yield a segment's file as it was when it was cut, and go on with its checksums."""
         due, stream = holding.due(segment), holding.stream
-        yield head_of(stream, segment.first, segment.covered)
         if believed and sums.covered < due:
-            frame = stream.format.frame_bytes
-            lost = (segment.first + sums.covered // frame, segment.first + due // frame)
-            why = "a part of it is missing"
-            self._note(segment, about(stream, Kind.AUDIO, why, segment.name, lost))
+            self._note(segment, lacking(self._source, holding, segment, sums.covered))
+            yield head_of(stream, segment.first, sums.covered)
             yield from pieces(file, 0, sums.covered)
             return
+        yield head_of(stream, segment.first, segment.covered)
         if sums.covered > due:
             # A checkpoint has come between. What covers more proves what is wanted, then goes.
             self._check(stream, segment, file, sums)

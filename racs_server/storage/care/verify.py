@@ -171,9 +171,8 @@ def _segment(
     if fault is not None:
         yield about(stream, Kind.CHECKSUMS, fault, segment.crc_name, frames)
     readable = there if fault is not None else sums.covered
-    if readable < due:
-        lacking = (segment.first + readable // frame, frames[1])
-        yield _damage(fs, stream, segment.name, lacking, "a part of it is missing")
+    if readable < holding.due(segment):
+        yield lacking(fs, holding, segment, readable)
     file = fs.open(segment.name, write=False)
     try:
         for start, stop, why in damaged_blocks(file, sums, progress):
@@ -182,10 +181,16 @@ def _segment(
     finally:
         file.close()
     yield from _unproven(fs, stream, segment, sums)
-    if due < holding.due(segment):
-        lacking = (frames[1], segment.first + holding.due(segment) // frame)
-        name = Segment(stream.folder, frames[1], stream.format, 0).name
-        yield _damage(fs, stream, name, lacking, "the file is missing")
+
+
+def lacking(fs: FileSystem, holding: Holding, segment: Segment, readable: int) -> Finding:
+    """Return what is wrong where a segment's file has less PCM, in bytes, than is due."""
+    stream, due = holding.stream, holding.due(segment)
+    first, stop = (segment.first + size // segment.format.frame_bytes for size in (readable, due))
+    if pcm_there(fs, segment) == readable and load_checksums(fs, segment)[0].covered == readable:
+        behind = Segment(stream.folder, first, stream.format, 0)
+        return _damage(fs, stream, behind.name, (first, stop), "the file is missing")
+    return _damage(fs, stream, segment.name, (first, stop), "a part of it is missing")
 
 
 def extent(fs: FileSystem, holding: Holding, segment: Segment, sums: Checksums) -> int:
