@@ -91,8 +91,8 @@ class Commands(click.Group):
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="'racs COMMAND --help' has examples. Completion of commands, options and streams: put"
-    ' eval "$(_RACS_COMPLETE=bash_source racs)" into ~/.bashrc; zsh_source or fish_source for'
-    " other shells.",
+    ' eval "$(_RACS_COMPLETE=bash_source racs)" into ~/.bashrc; zsh_source for zsh; in fish'
+    " _RACS_COMPLETE=fish_source racs | source.",
 )
 @click.option(
     "--url",

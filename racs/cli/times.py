@@ -122,7 +122,7 @@ def parse_time(text: str, audio: Audio, after: Fraction | None = None) -> Fracti
     WrongTimeError
         It is no time.
     """
-    written = text.strip()
+    written = text.strip().replace("−", "-")
     if written.lower() == "now":
         return audio.offset(audio.now)
     if match := _INSTANT.fullmatch(written):
@@ -135,10 +135,15 @@ def parse_time(text: str, audio: Audio, after: Fraction | None = None) -> Fracti
     try:
         length = parse_duration(written.removeprefix(sign))
     except WrongTimeError:
-        raise WrongTimeError(f"{text!r} is no time; write one like {EXAMPLES}") from None
+        raise _wrong(text) from None
     if sign == "-":
         return audio.seconds - length
     return length + (after or 0) if sign else length
+
+
+def _wrong(text: str, why: Exception | None = None, what: str = "time") -> WrongTimeError:
+    reason = f" ({why})" if why else ""
+    return WrongTimeError(f"{text!r} is no {what}{reason}; write one like {EXAMPLES}")
 
 
 def _instant(text: str, match: re.Match[str], audio: Audio) -> Fraction:
@@ -157,7 +162,7 @@ def _instant(text: str, match: re.Match[str], audio: Audio) -> Fraction:
             instant = audio.localised(moment)
         return audio.offset(instant) + Fraction(f"0{fraction or '.0'}")
     except (ValueError, OverflowError) as error:
-        raise WrongTimeError(f"{text!r} is no time: {error}") from None
+        raise _wrong(text, error) from None
 
 
 def _clock(text: str, match: re.Match[str], audio: Audio, after: Fraction | None) -> Fraction:
@@ -168,7 +173,7 @@ def _clock(text: str, match: re.Match[str], audio: Audio, after: Fraction | None
         day = audio.instant(anchor).date()
         shown = time(int(hour), int(minute), int(second or 0))
     except (ValueError, OverflowError) as error:
-        raise WrongTimeError(f"{text!r} is no time of day: {error}") from None
+        raise _wrong(text, error, "time of day") from None
     days = (day - _DAY, day, day + _DAY)
     found = [
         audio.offset(audio.localised(datetime.combine(each, shown))) + Fraction(f"0{fraction or 0}")
@@ -203,7 +208,9 @@ def find_range(
     if last is not None:
         if frm is not None or to is not None:
             raise WrongTimeError("--last says it all: leave --from and --to out")
-        frm = f"-{last.strip().removeprefix('-')}"
+        length = last.strip().removeprefix("-")
+        parse_duration(length)
+        frm = f"-{length}"
     if frm is not None and ".." in frm:
         if to is not None:
             raise WrongTimeError(f"{frm!r} says where it ends: leave --to out")

@@ -90,6 +90,13 @@ def test_what_is_no_time_is_told(text: str) -> None:
 def test_a_wrong_time_is_answered_with_examples() -> None:
     with pytest.raises(WrongTimeError, match=r"'tomorow' is no time; write one like 2023-12-25T22"):
         parse_time("tomorow", HOUR)
+    for wrong in ("24:00", "2026-02-30", "today 9:60"):
+        with pytest.raises(WrongTimeError, match=r" \(.*\); write one like 2023-12-25T22"):
+            parse_time(wrong, HOUR)
+
+
+def test_a_minus_sign_is_as_good_as_a_hyphen() -> None:
+    assert parse_time("−30s", HOUR) == parse_time("-30s", HOUR)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +147,7 @@ def test_adjoining_ranges_join_at_rates_that_no_clock_divides() -> None:
         ("99999999999d", "10:15", None, "is no time of day"),
         ("09:00..09:30", None, None, "no audio in that range: the stream has 3600.000 s"),
         ("10:00", "25:00", None, "is no time of day"),
-        (None, None, "soon", "is no time"),
+        (None, None, "soon", "'soon' is no length of time; write 30s"),
     ],
 )
 def test_a_range_that_means_nothing_is_told(
