@@ -1,5 +1,6 @@
 """``python -m racs_server.scheme [FILE]``: a program, or a conversation with a history."""
 
+import argparse
 import contextlib
 import readline
 import sys
@@ -13,9 +14,18 @@ _HISTORY = Path.home() / ".racs_scheme_history"
 
 def main() -> int:
     """Run the file that is named, or talk; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m racs_server.scheme",
+        description="Run a Scheme program, or talk: Ctrl-C stops an evaluation, Ctrl-D ends.",
+    )
+    parser.add_argument("file", nargs="?", type=Path, help="a program; its last value is shown")
+    file = parser.parse_args().file
     interpreter = Interpreter()
-    if len(sys.argv) > 1:
-        text = Path(sys.argv[1]).read_text("utf-8")
+    if file is not None:
+        try:
+            text = file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            parser.error(f"cannot read {file}: {error}")
         return 0 if answer(interpreter, text, print) else 1
     with contextlib.suppress(OSError):
         readline.read_history_file(_HISTORY)
