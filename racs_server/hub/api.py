@@ -78,7 +78,7 @@ from racs_server.hub.handlers import Handlers
 from racs_server.hub.rows import Key, Mapping, Master, Run, Rune, Target
 
 _MOST_RUNS = 200
-_MOST_LOGS = 20_000
+_MOST_LOGS = 6_000
 _COMPONENTS = {"runesnumberslider": "slider", "runesmultichoice": "choice"}
 _PLAIN = {"bool": "switch", "int": "number", "float": "number", "str": "text", FILE_PATH: "file"}
 _TARGETS: dict[str, tuple[Any, ...]] = {

@@ -81,6 +81,22 @@ def test_streams_are_found_by_a_word_or_a_pattern(archive: Page) -> None:
     archive.sees("No stream matches.")
 
 
+def test_of_many_streams_the_first_are_shown_and_then_more(archive: Page, hub: Daemon) -> None:
+    with hub.client() as client:
+        for number in range(201):
+            client.pipeline().create(f"many/{number:03}", RATE, 1, 16).execute()
+    archive.enter("Streams", "many/*")
+    archive.sees("The first 200 streams; there are more.")
+    archive.press("Show more")
+    archive.sees("201 streams")
+    last = archive.js("return [...document.querySelectorAll('.streams button')].at(-1).dataset.id")
+    assert last == "many/200"
+    assert not archive.all(".stream-list > button")
+    with hub.client() as client:
+        for number in range(201):
+            client.execute_command(f"DELETE 'many/{number:03}'")
+
+
 def test_a_stream_tells_its_format_and_length(wren: Page) -> None:
     wren.sees("8 kHz, 16 bits, stereo", "20 s")
     assert shown(wren) == ("0:00.00", "0:20.00")

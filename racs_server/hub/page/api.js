@@ -49,16 +49,16 @@ const post = (path, body, headers = {}) =>
 
 // ---------------------------------------------------------------- the archive
 
-const PAGE = 1000;
+const PAGE = 200;
 const range = (stream, from, to) => ({ from: timeOf(stream, from), to: timeOf(stream, to) });
 const streamAt = (id) => at(`streams/${PART(id)}`);
 
 export const archive = {
-  /** The ids that match a pattern. */
-  async streams(pattern) {
-    const query = new URLSearchParams({ match: pattern, limit: PAGE });
-    const { streams } = await json(at(`streams?${query}`));
-    return streams.map(({ id }) => id);
+  /** The first ids that match a pattern, of those after one; `next`: after which others follow, or null. */
+  async streams(pattern, after) {
+    const query = new URLSearchParams({ match: pattern, limit: PAGE, ...(after && { after }) });
+    const { streams, next } = await json(at(`streams?${query}`));
+    return { ids: streams.map(({ id }) => id), next };
   },
 
   stream: (id) => json(streamAt(id)),

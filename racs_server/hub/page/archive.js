@@ -8,7 +8,11 @@ import { RangeView } from "./range.js";
 import { isUnknown, signIn } from "./signin.js";
 import * as units from "./units.js";
 
-const SHOWN = 200; // streams in the list at once
+function inWords(count, more) {
+  if (more) return `The first ${count} streams; there are more.`;
+  if (!count) return "No stream matches.";
+  return count === 1 ? "1 stream" : `${count} streams`;
+}
 
 /** A pattern and the streams that match it; `onOpen(id)` when one is chosen. */
 export class StreamList {
@@ -26,6 +30,7 @@ export class StreamList {
     });
     this.list = h("ul", { class: "streams" });
     this.status = h("p", { class: "hint", role: "status" });
+    this.more = button("Show more", () => this.#load(this.next), { hidden: true });
     this.element = h(
       "div",
       { class: "stream-list" },
@@ -33,6 +38,7 @@ export class StreamList {
       this.input,
       this.status,
       this.list,
+      this.more,
     );
   }
 
@@ -47,29 +53,29 @@ export class StreamList {
     return /[*?[]/.test(text) ? text : `*${text}*`.replace("**", "*");
   }
 
-  async load() {
+  load() {
+    return this.#load();
+  }
+
+  /** Show the streams after one, behind those that are shown; without it the first ones. */
+  async #load(after) {
     const pattern = this.pattern;
     try {
-      const streams = await archive.streams(pattern);
-      if (pattern === this.pattern) this.#show(streams);
+      const found = await archive.streams(pattern, after);
+      if (pattern === this.pattern && (!after || after === this.next)) this.#show(found, after);
     } catch (error) {
+      if (!after) this.#show({ ids: [], next: null });
       this.status.textContent = error.message;
-      fill(this.list);
       if (isUnknown(error)) this.onUnknown();
     }
   }
 
-  #show(streams) {
-    const count = streams.length;
-    this.status.textContent = !count
-      ? "No stream matches."
-      : count > SHOWN
-        ? `${count} streams; the first ${SHOWN} are shown.`
-        : `${count} ${count === 1 ? "stream" : "streams"}`;
-    fill(
-      this.list,
-      streams.slice(0, SHOWN).map((id) => this.#row(id)),
-    );
+  #show({ ids, next }, after) {
+    if (!after) fill(this.list);
+    this.list.append(...ids.map((id) => this.#row(id)));
+    this.next = next;
+    this.more.hidden = !next;
+    this.status.textContent = inWords(this.list.children.length, next);
     this.mark(this.current);
   }
 
