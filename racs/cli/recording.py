@@ -150,6 +150,7 @@ class _Recording:
         self._recorder: Recorder = Recorder(session.new_client, facts, self._spool, self._waits)
         self._watcher = session.new_client(timeout=2.0, connect_timeout=2.0)
         self._waiting: str | None = None
+        self._ending = False
         self._problem: str | None = None
         self._began = time.monotonic()
 
@@ -164,8 +165,11 @@ class _Recording:
         for work in (self._read, self._recorder.run):
             threading.Thread(target=work, daemon=True).start()
         try:
-            with _terminated_as_by_ctrl_c():
-                self._show_until_done()
+            with _ended_as_by_ctrl_c():
+                try:
+                    self._wait(seen=self._session.notes.is_terminal)
+                except OSError:  # the terminal has gone: what has come is stored all the same
+                    self._wait(seen=False)
         finally:
             self._watcher.close()
         self._end()
@@ -204,29 +208,29 @@ class _Recording:
             self._session.note("going on")
         self._waiting = why
 
-    def _show_until_done(self) -> None:
+    def _wait(self, *, seen: bool) -> None:
+        """Return when all is stored, or at a second Ctrl-C; show how far it is if that is seen."""
         from rich.live import Live
 
-        ending = False
         done = self._recorder.done
         with (
             Live(console=self._session.notes, auto_refresh=False, transient=True)
-            if self._session.notes.is_terminal
+            if seen
             else contextlib.nullcontext() as live
         ):
             looked = time.monotonic()
             while not done.is_set():
                 try:
                     if live is not None:
-                        live.update(self._picture(ending), refresh=True)
+                        live.update(self._picture(), refresh=True)
                     done.wait(_FRAME)
                     if time.monotonic() - looked >= _LOOK:
                         self._look()
                         looked = time.monotonic()
                 except KeyboardInterrupt:
-                    if ending:
+                    if self._ending:
                         return
-                    ending = True
+                    self._ending = True
                     self._spool.finish()
 
     def _look(self) -> None:
@@ -235,7 +239,7 @@ class _Recording:
         with contextlib.suppress(RacsException):
             self._recorder.look(self._watcher)
 
-    def _picture(self, ending: bool) -> "Text":
+    def _picture(self) -> "Text":
         from rich.text import Text
 
         from racs.cli.text import length_text, size_text
@@ -247,12 +251,12 @@ class _Recording:
             text.append(f"waiting for the server; {length_text(held)} are kept here. ", "yellow")
             text.append(self._waiting, "dim")
             stop = "\nending … Ctrl-C: do not wait, write what is kept to a file"
-            return text.append(stop, "yellow") if ending else text
-        text = Text("■ " if ending else "● ", "red").append(f"{self._facts.id}  ", "bold")
+            return text.append(stop, "yellow") if self._ending else text
+        text = Text("■ " if self._ending else "● ", "red").append(f"{self._facts.id}  ", "bold")
         text.append(f"{length_text(self._spool.end / bytes_a_second)}  ")
         text.append(f"{size_text(self._spool.end)}  ")
         text.append_text(self._meter.picture())
-        return text.append("  ending …" if ending else "", "dim")
+        return text.append("  ending …" if self._ending else "", "dim")
 
     def _end(self) -> None:
         """Say what became of it; write what is not stored to a file."""
@@ -325,9 +329,14 @@ def _new_file(folder: Path, name: str) -> Path:
 
 
 @contextlib.contextmanager
-def _terminated_as_by_ctrl_c() -> Iterator[None]:
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Take SIGTERM, and a terminal that goes (but not under nohup), for a Ctrl-C."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    taken = [each for each, handler in before.items() if handler != signal.SIG_IGN]
+    for each in taken:
+        signal.signal(each, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each in taken:
+            signal.signal(each, before[each])

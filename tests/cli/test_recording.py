@@ -97,15 +97,16 @@ def test_a_recording_ends_in_order_while_the_server_is_away(tmp_path: Path) -> N
                 assert stored(second, "mic") == PCM[: 2 << 20]
 
 
-def test_ctrl_c_ends_a_recording_and_loses_nothing(server: Daemon) -> None:
-    with recording(server, "ended", "--rate", str(RATE)) as process:
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_ctrl_c_ends_a_recording_and_loses_nothing(how: str, server: Daemon) -> None:
+    with recording(server, how, "--rate", str(RATE)) as process:
         feed(process, PCM[:100_001])
-        until(lambda: size_of(server, "ended") == 100_000)
-        process.send_signal(signal.SIGINT)
+        until(lambda: size_of(server, how) == 100_000)
+        process.send_signal(signal.Signals[how])
         code, out, errors = finish(process)
-        assert (code, out) == (0, b"ended  1.0 s, 100 kB recorded\n"), errors
+        assert (code, out) == (0, f"{how}  1.0 s, 100 kB recorded\n".encode()), errors
     with server.client() as racs:
-        racs.execute_command("OPEN 'ended' |> CLOSE 'ended'")
+        racs.execute_command(f"OPEN '{how}' |> CLOSE '{how}'")
 
 
 def test_a_second_ctrl_c_writes_what_the_server_does_not_have_to_a_file(tmp_path: Path) -> None:
