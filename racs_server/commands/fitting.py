@@ -68,12 +68,15 @@ class Misfit(msgspec.Struct, frozen=True):
         What was expected and what was found.
     hint
         What to do about it.
+    right_kind
+        Whether it is of the kind that was expected, and only its value is wrong.
     """
 
     position: int
     name: str
     problem: str
     hint: str
+    right_kind: bool = False
 
     @property
     def subject(self) -> str:
@@ -83,6 +86,8 @@ class Misfit(msgspec.Struct, frozen=True):
 
 def fit(spec: CommandSpec, name: str, arguments: Sequence[tuple[Literal, str]]) -> Fitted | Misfit:
     """Choose the first overload that fits; else blame the argument up to which the best one did.
+
+    Of those that fit as far, the best one takes that argument's kind.
 
     Parameters
     ----------
@@ -101,7 +106,7 @@ def fit(spec: CommandSpec, name: str, arguments: Sequence[tuple[Literal, str]]) 
         faults.append(fitted)
     if not faults:
         return _wrong_count(spec, name, len(arguments))
-    fault = max(faults, key=lambda each: each.position)
+    fault = max(faults, key=lambda each: (each.position, each.right_kind))
     written = f"{spec.name} is written {spec.usage}" if len(spec.overloads) > 1 else ""
     hint = "; ".join(filter(None, (fault.hint, written)))
     return msgspec.structs.replace(fault, hint=hint)
@@ -119,7 +124,7 @@ def _fit(overload: Overload, arguments: Sequence[tuple[Literal, str]]) -> Fitted
         value = _VALUES[key](literal.value)
         if not _allowed(param, value):
             problem = _problem(param, literal, written)
-            return Misfit(position, param.name, problem, _near(param, value))
+            return Misfit(position, param.name, problem, _near(param, value), right_kind=True)
         values.append(value)
     return Fitted(overload, tuple(values))
 

@@ -177,6 +177,11 @@ async def test_format_does_what_the_commands_do(store: MemoryStore, executor: Ex
         ("RANGE 'a' 0 1 |> SPLIT -1", "expected an int of at least 0"),
         ("RANGE 'a' 0 1 |> CLIP 0.5 1", "expected an int, found the float '0.5'"),
         ("RANGE 'a' 0 1 |> ENCODE 'audio/midi'", "expected 'audio/wav', 'audio/x-wav', 'audio/"),
+        ("RANGE 'a' 0 1 |> DEPTH 16 'off'", "argument 2 (dither) at character 27: expected 'none'"),
+        (
+            "RANGE 'a' 0 1 |> DEPTH 16 -1",
+            "argument 2 (seed) at character 27: expected an int",
+        ),
         ("RANGE 'a' 0 1 |> ENCODE 'Audio/WAV'", "did you mean 'audio/wav'?"),
         ("RANGE 'a' 0 1 |> FORMAT 'audio/wav' 44100 2 8", "expected 16 or 24"),
     ],
