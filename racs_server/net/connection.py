@@ -435,7 +435,10 @@ class Connection:
                 nursery.cancel_scope.cancel()
         finally:
             self._feed, self._feed_ended = None, True
-        result.unwrap()
+        try:
+            result.unwrap()
+        finally:
+            del result  # an error keeps this frame, which must not keep the error
 
     async def _end_feed(self, feed: Feed) -> None:
         """Stop a feed as soon as the client has sent something; what it is, is looked at then."""

@@ -140,5 +140,10 @@ async def _overlap(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(capture)
         done = await outcome.acapture(foreground)
-    done.unwrap()
-    return results[0].unwrap()
+    try:
+        done.unwrap()
+        return results[0].unwrap()
+    finally:
+        # an error keeps this frame: if this kept the error, both would keep the pieces for long
+        del done
+        results.clear()

@@ -1,6 +1,8 @@
 """Files as replies: errors before the first byte, clients that leave, nothing left behind."""
 
+import gc
 import io
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +18,7 @@ from racs.wire.replies import ReplyError
 from racs_server.config import Settings
 from racs_server.errors import StorageError
 from racs_server.net import Connection
+from racs_server.net.replies import LongReplies
 from racs_server.storage import Store
 from racs_server.values import AudioFormat, StreamRange
 from tests.net.conftest import MemoryTransport
@@ -156,3 +159,24 @@ async def test_others_are_served_while_a_file_is_made(connect: Connect, recorded
     second.end()
     await until(busy.is_closed)
     assert isinstance(busy.replies()[0], Vector)
+
+
+async def test_a_reply_that_breaks_off_keeps_no_memory(recorded: Store, tmp_path: Path) -> None:
+    pieces: list[weakref.ref[object]] = []
+
+    async def send(piece: bytes | memoryview) -> None:
+        if isinstance(piece, memoryview):
+            pieces.append(weakref.ref(piece))
+        if len(pieces) == 2:
+            raise trio.BrokenResourceError
+
+    replies = LongReplies(recorded, trio.CapacityLimiter(2), tmp_path)
+    plan = recorded.plan("a", 0, FRAMES)
+    gc.collect()
+    gc.disable()  # it may come late
+    try:
+        with suppress(trio.BrokenResourceError):
+            await replies.send_audio(plan, send)
+        assert [piece() for piece in pieces] == [None, None]
+    finally:
+        gc.enable()
