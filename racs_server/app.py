@@ -32,7 +32,18 @@ from racs_server.config import Settings
 from racs_server.descriptors import allow_many, fit
 from racs_server.errors import RacsError, StartError, StorageError
 from racs_server.monitor import Monitor
-from racs_server.net import Budget, Bus, GroupCommit, Guard, Lease, Server, Services, load_tls
+from racs_server.net import (
+    Budget,
+    Bus,
+    GroupCommit,
+    Guard,
+    Lease,
+    Server,
+    Services,
+    find_trim,
+    load_tls,
+    return_memory,
+)
 from racs_server.sandbox import Budgets
 from racs_server.storage import Disk, Durability, Store, StoreOptions
 from racs_server.values import StreamEvent, StreamRange
@@ -190,6 +201,7 @@ async def _serve(
             nursery.start_soon(commit.make_room)
             nursery.start_soon(_watch_signals, signals, ending)
             nursery.start_soon(monitor.run)
+            nursery.start_soon(return_memory, budget, find_trim())
             if behind is not None:
                 nursery.start_soon(behind.shelf.run)
             if evaluator is not None:

@@ -5,7 +5,7 @@ from racs_server.net.commit import GroupCommit
 from racs_server.net.connection import Connection
 from racs_server.net.figures import Statistics, read_figures
 from racs_server.net.guard import Guard
-from racs_server.net.memory import Budget, Lease
+from racs_server.net.memory import Budget, Lease, find_trim, return_memory
 from racs_server.net.metrics import MetricsServer
 from racs_server.net.server import Server
 from racs_server.net.services import Services
@@ -26,6 +26,8 @@ __all__ = [
     "Stalls",
     "Statistics",
     "Watch",
+    "find_trim",
     "load_tls",
     "read_figures",
+    "return_memory",
 ]

@@ -11,17 +11,29 @@ Invariants
   a large one is not overtaken for ever by small ones.
 - Whoever waits is there to be seen (`Budget.waiting`): those who hold a lease and keep it from the
   others by being slow are not waited for as long as else.
+- What was leased and is given back does not stay with the process: the C library keeps freed memory
+  for each of its arenas, and many threads have many of these (measured after twice 200 clients that
+  did not read: 454 MB in use without a client, with `return_memory` 90).
 """
 
+import ctypes
+import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Self
 
 import trio
 
 from racs_server.errors import BusyError, LimitError
 
+logger = logging.getLogger(__name__)
+
 PATIENCE = 10.0
 """Seconds for which a lease may be waited for."""
+RETURN_EVERY = 5.0
+"""Seconds."""
+_WORTH_IT = 64 << 20
+"""Bytes by which leases have to have become less for that: it takes up to 50 ms of a thread."""
 
 
 class Budget:
@@ -35,7 +47,7 @@ class Budget:
 
     def __init__(self, total: int = 512 << 20) -> None:
         self.total = total
-        self._leased = 0
+        self._leased = self._peak = 0
         self._queue: deque[tuple[int, trio.Event]] = deque()
 
     def __repr__(self) -> str:
@@ -64,7 +76,7 @@ class Budget:
                 f" {self.total} (setting memory_budget)"
             )
         if not self._queue and self._leased + size <= self.total:
-            self._leased += size
+            self._lease(size)
             return
         place = size, trio.Event()
         self._queue.append(place)
@@ -101,8 +113,19 @@ class Budget:
     def _serve(self) -> None:
         while self._queue and self._leased + self._queue[0][0] <= self.total:
             size, event = self._queue.popleft()
-            self._leased += size
+            self._lease(size)
             event.set()
+
+    def _lease(self, size: int) -> None:
+        self._leased += size
+        self._peak = max(self._peak, self._leased)
+
+    def has_fallen(self) -> bool:
+        """Return whether much less is leased than at some time since this was last the case."""
+        if self._peak - self._leased < _WORTH_IT:
+            return False
+        self._peak = self._leased
+        return True
 
 
 class Lease:
@@ -152,3 +175,29 @@ class Lease:
         if size < self.size:
             given, self.size = self.size - size, size
             self._budget.give(given)
+
+
+def find_trim() -> Callable[[int], object] | None:
+    """Return what gives the system the memory that the C library has no use for (glibc has it)."""
+    trim: Callable[[int], object] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim
+
+
+async def return_memory(budget: Budget, trim: Callable[[int], object] | None) -> None:
+    """Give the system back what connections have given back, until cancelled.
+
+    Parameters
+    ----------
+    budget
+        Theirs.
+    trim
+        See `find_trim`.
+    """
+    again = False
+    while trim is not None:
+        await trio.sleep(RETURN_EVERY)
+        fallen = budget.has_fallen()
+        if fallen or again:
+            await trio.to_thread.run_sync(trim, 0)
+            logger.debug("memory was given back to the system")
+        again = fallen  # what a lease was for can outlast it by a moment

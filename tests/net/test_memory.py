@@ -1,5 +1,6 @@
 """One budget for all connections: what is large waits or is refused, what is small goes on."""
 
+import platform
 from collections.abc import Callable
 
 import msgspec
@@ -12,7 +13,7 @@ from racs.wire.connection import SERVER_BUFFER
 from racs.wire.replies import ReplyError
 from racs_server.errors import LimitError
 from racs_server.net import Budget, Connection, Services
-from racs_server.net.memory import PATIENCE, Lease
+from racs_server.net.memory import PATIENCE, RETURN_EVERY, Lease, find_trim, return_memory
 from racs_server.storage import Store
 from racs_server.values import AudioFormat
 from tests.net.conftest import MemoryTransport
@@ -233,3 +234,27 @@ async def test_a_file_that_there_is_no_memory_for_is_refused(
     (error,) = client.replies()
     assert isinstance(error, ReplyError)
     assert "memory_budget" in str(error)
+
+
+async def test_what_was_given_back_is_returned_to_the_system() -> None:
+    budget, returned = Budget(512 * MIB), list[int]()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(return_memory, budget, returned.append)
+        with Lease(budget) as large, Lease(budget) as small:
+            await large.grow(100 * MIB)
+            await small.grow(2 * MIB)
+            await trio.sleep(3 * RETURN_EVERY)
+            assert not returned, "all of it is in use"
+            small.shrink(0)
+            await trio.sleep(3 * RETURN_EVERY)
+            assert not returned, "it is not worth it"
+        await trio.sleep(3 * RETURN_EVERY)
+        assert returned == [0, 0]
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries do without")
+def test_the_system_takes_memory() -> None:
+    trim = find_trim()
+    assert trim is not None
+    trim(0)
