@@ -96,6 +96,24 @@ def test_a_crash_at_every_operation_of_a_deletion(keep: str) -> None:
     assert after > 6
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_a_power_cut_leaves_nothing_of_a_deleted_stream_whose_id_was_given_again(seed: int) -> None:
+    disk = SimulatedDisk()
+    store = start(disk, durability=Durability.ALWAYS)
+    store.create("a", MONO)
+    archived(store, "a", noise(100))
+    store.upkeep.checkpoint()
+    store.delete("a")
+    store.create("a", STEREO)
+    store.upkeep.flush()
+    store.upkeep.sync_log()
+    disk.crash(seed, "any")
+    store = start(disk)
+    assert store.info("a").format == STEREO
+    assert store.report.notes == []
+    assert [name for name in disk.contents() if name.startswith("lost/")] == []
+
+
 def test_a_deletion_whose_record_fails_is_carried_out_at_the_next_start() -> None:
     disk = SimulatedDisk()
     store = start(disk)

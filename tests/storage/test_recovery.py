@@ -9,6 +9,7 @@ from racs_server.storage import Durability
 from racs_server.storage.checksums import BLOCK
 from racs_server.storage.stream import folder_name, read_manifest
 from tests.storage.helpers import (
+    MONO,
     STEREO,
     archived,
     files,
@@ -83,6 +84,27 @@ def test_nothing_is_placed_behind_a_hole() -> None:
     assert len(files(disk, ".wav")) == 1
     archived(store, "a", noise(100, 9))
     assert read(store, "a") == noise(100) + noise(100, 9)
+
+
+def test_a_log_that_begins_behind_the_end_of_a_stream_adds_nothing() -> None:
+    """Somebody has put back a stream.json of the day before."""
+    disk = SimulatedDisk()
+    store = start(disk)
+    store.create("a", MONO)
+    archived(store, "a", noise(100))
+    manifest = f"{folder_name('a')}/stream.json"
+    earlier = disk.read(manifest)
+    archived(store, "a", noise(60, 1))
+    store.upkeep.checkpoint()
+    store.open_stream("a")
+    send(store, "a", noise(20, 2))
+    disk.kill()
+    disk.put(manifest, earlier)
+    store = start(disk)
+    assert "what should lie before it is not there" in str(store.report)
+    assert read(store, "a") == noise(100)
+    archived(store, "a", noise(40, 3))
+    assert read(store, "a") == noise(100) + noise(40, 3)
 
 
 def test_a_hole_in_what_the_log_carries_itself_is_filled() -> None:

@@ -110,6 +110,27 @@ def test_a_stream_whose_log_has_never_reached_the_medium_is_found_by_its_folder(
     assert after > 6
 
 
+def test_one_that_could_not_be_settled_is_found_by_its_folder_beside_one_that_was() -> None:
+    disk = SimulatedDisk()
+    store = start(disk)
+    for stream_id in "ab":
+        store.create(stream_id, MONO)
+        archived(store, stream_id, noise(100))
+    store.close()
+    store = start(disk)
+    for stream_id in "ab":
+        store.open_stream(stream_id)
+        send(store, stream_id, noise(60, 1))
+    disk.faults.append(Fault("sync", "log/"))
+    disk.faults.append(Fault("rename", "/b-"))
+    with pytest.raises(StorageError):
+        store.upkeep.checkpoint()
+    disk.crash(keep="none")
+    store = start(disk)
+    assert read(store, "a") == noise(100) + noise(60, 1)
+    assert read(store, "b")[:100] == noise(100)
+
+
 def test_what_the_catalogue_was_to_forget_is_in_it_again_after_a_stop() -> None:
     disk = SimulatedDisk()
     store = start(disk)
