@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "racs://localhost:6381"
 REFUSED, WRONG_USE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
+_WHO = "say first who you are"
+"""How the server answers where there are users, and none was named; then how AUTH is written."""
 IN_USE = "Stream is already open"
 """How the server's answer begins if a stream is taken."""
 LEASE = 35.0
@@ -37,8 +39,9 @@ def explain(error: Exception) -> Failure | None:
     from racs.errors import RacsAuthError, RacsConnectionError, RacsException
 
     text = ". ".join([str(error), *getattr(error, "__notes__", [])])
-    if isinstance(error, RacsAuthError):
-        return Failure(f"{text}. Say who you are: RACS_URL=racs://user:password@host:port")
+    if isinstance(error, RacsAuthError) or _WHO in text:
+        why = "the server lets in only those whom it knows" if _WHO in text else text
+        return Failure(f"{why}. Say who you are: RACS_URL=racs://user:password@host:port")
     if isinstance(error, RacsConnectionError):
         for python in ("check host= and port=", "check host="):
             text = text.replace(python, "say where it is: --url racs://host:port, or RACS_URL")

@@ -81,8 +81,9 @@ def _findings(session: "Session") -> Iterator[Finding]:
             text, _, advice = failure.message.partition(": is ")
             yield Finding("server", BAD, text, advice and f"is {advice}")
         else:
-            advice = "if that is strange, the server is another version, or another program"
-            yield Finding("answers", BAD, failure.message, advice)
+            text, _, advice = failure.message.partition(". Say ")
+            other = "if that is strange, the server is another version, or another program"
+            yield Finding("answers", BAD, text, f"say {advice}" if advice else other)
     yield from look_at_this_machine(session)
 
 
@@ -115,7 +116,7 @@ def look_at_the_way(session: "Session") -> Iterator[Finding]:
     secure = session.url.startswith("racss://")
     logged_in = "@" in session.url
     way = "TLS" if secure else "without TLS"
-    who = "with a login" if logged_in else "nobody is asked who they are"
+    who = "with a login" if logged_in else "without a login"
     local = any(name in session.url for name in ("//localhost", "//127.", "//[::1]", "@localhost"))
     open_ = not (secure or local)
     advice = (

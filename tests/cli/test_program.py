@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from racs import Racs
 from racs.cli.base import Command
@@ -153,3 +154,17 @@ def test_it_runs_as_a_process_of_its_own(server: object) -> None:
     out, errors = process.communicate(timeout=30)
     assert out.startswith(b"racs, version ")
     assert (process.returncode, errors) == (0, b"")
+
+
+def test_who_is_not_logged_in_is_told_how_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add = ["user", "add", "anna", "--admin", "*", "--no-password", "--data-dir", str(tmp_path)]
+    subprocess.run([sys.executable, "-m", "racs_server", *add], check=True, capture_output=True)
+    with Daemon(tmp_path) as server:
+        monkeypatch.setenv("RACS_URL", f"racs://127.0.0.1:{server.port}")
+        for name in ("ls", "doctor"):
+            result = CliRunner().invoke(cli, [name])
+            assert result.exit_code == 1
+            assert "lets in only those whom it knows" in result.output
+            assert "ay who you are: RACS_URL=racs://user:password@host:port" in result.output
