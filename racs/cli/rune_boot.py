@@ -46,9 +46,10 @@ def prepare() -> None:
         if error.name != "runes_client":
             raise
         sys.exit(f"there is no runes-client here ({sys.executable}): {ADVICE}")
-    if not hasattr(runes_client, "results"):
-        runes_client.results = runes_client.output
-    for module in (runes_client, sys.modules.get("runes_client.core")):
+    modules: list[Any] = [runes_client, sys.modules.get("runes_client.core")]  # scripts use either
+    for module in filter(None, modules):
+        if hasattr(module, "output") and not hasattr(module, "results"):
+            module.results = module.output
         for name, around in _AROUND.items():
             function = getattr(module, name, None)
             if callable(function):

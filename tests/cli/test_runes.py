@@ -34,10 +34,11 @@ def connect_to_server():
 @pytest.fixture
 def python_path(tmp_path: Path) -> str:
     """A folder with something that stands for the client, which has no `results`."""
-    folder = tmp_path / "packages"
-    folder.mkdir()
-    (folder / "runes_client.py").write_text(CLIENT, encoding="utf-8")
-    return str(folder)
+    folder = tmp_path / "packages" / "runes_client"
+    folder.mkdir(parents=True)
+    (folder / "core.py").write_text(CLIENT, encoding="utf-8")
+    (folder / "__init__.py").write_text("from runes_client.core import *", encoding="utf-8")
+    return str(folder.parent)
 
 
 def boot(script: Path, python_path: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -82,12 +83,13 @@ def test_a_hub_that_is_not_there_is_told(racs: Run, tmp_path: Path) -> None:
     assert "racs-server --hub-port" in result.output
 
 
-def test_a_script_runs_as_it_is(tmp_path: Path, python_path: str) -> None:
+@pytest.mark.parametrize("module", ["runes_client", "runes_client.core"])
+def test_a_script_runs_as_it_is(tmp_path: Path, python_path: str, module: str) -> None:
     (tmp_path / "beside.py").write_text("WORD = 'beside'", encoding="utf-8")
     script = tmp_path / "rune.py"
     script.write_text(
-        "import sys, beside, runes_client\n"
-        "print(__name__, sys.argv[1:], beside.WORD, runes_client.results())",
+        f"import sys, beside, {module} as runes\n"
+        "print(__name__, sys.argv[1:], beside.WORD, runes.results())",
         encoding="utf-8",
     )
     result = boot(script, python_path, "one", "two")

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-import runes_client as runes
+import runes_client.core as runes
 from runes_client import RunesFilePath, ui_param
 
 runes.set_token("0715c132-1111-4111-8111-111111111111")
