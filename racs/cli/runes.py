@@ -12,7 +12,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -135,6 +135,8 @@ def run(
         certificates = stack.enter_context(_certificates(ca))
         calls = Calls(ca)
         token = (token or _kept_token()).lower()
+        if not _is_token(token):
+            raise Failure(f"--token {token!r} is none: the page shows its token, which is a UUID")
         if "/r/" in hub:
             base = f"{hub}/"
         else:
@@ -167,14 +169,22 @@ def _kept_token() -> str:
     import platformdirs
 
     path = platformdirs.user_config_path("racs", appauthor=False) / "rune-token"
+    with suppress(FileNotFoundError):
+        token = path.read_text(encoding="ascii").strip()
+        if _is_token(token):
+            return token
+    token = str(uuid.uuid4())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(0o600)
+    path.write_text(token, encoding="ascii")
+    return token
+
+
+def _is_token(text: str) -> bool:
     try:
-        return path.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        token = str(uuid.uuid4())
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(0o600)
-        path.write_text(token, encoding="ascii")
-        return token
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
 
 
 @contextmanager

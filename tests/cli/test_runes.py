@@ -78,9 +78,18 @@ def test_what_cannot_be_a_name_is_told(
 def test_a_hub_that_is_not_there_is_told(racs: Run, tmp_path: Path) -> None:
     script = tmp_path / "rune.py"
     script.touch()
-    result = racs("rune", "run", str(script), "--hub", "http://127.0.0.1:9", "--token", "x")
+    token = "0715c132-1111-4111-8111-111111111111"
+    result = racs("rune", "run", str(script), "--hub", "http://127.0.0.1:9", "--token", token)
     assert result.exit_code == 3
     assert "racs-server --hub-port" in result.output
+
+
+def test_what_is_no_token_is_told(racs: Run, tmp_path: Path) -> None:
+    script = tmp_path / "rune.py"
+    script.touch()
+    result = racs("rune", "run", str(script), "--token", "mine")
+    assert result.exit_code == 1
+    assert "--token 'mine' is none" in result.output
 
 
 @pytest.mark.parametrize("module", ["runes_client", "runes_client.core"])
