@@ -22,7 +22,8 @@ logger = logging.getLogger(__name__)
 
 _REFUSAL_TIME = 1.0
 _REFUSED_AT_ONCE = 64
-"""Clients that are told that there is no room for them; each takes a descriptor meanwhile."""
+"""Clients that are told that there is no room for them, as many as there can be clients at most;
+each takes a descriptor meanwhile."""
 _WATCH_INTERVAL = 1.0
 
 
@@ -146,7 +147,7 @@ class Server:
         """Say why there is no room; the client's first request gets this as its reply."""
         limit = self._settings.max_connections
         # with TLS it could only be told after a handshake, which is work that there is no room for
-        if self._tls is not None or self._refused >= _REFUSED_AT_ONCE:
+        if self._tls is not None or self._refused >= min(_REFUSED_AT_ONCE, limit):
             await trio.aclose_forcefully(stream)
             return
         self._refused += 1
