@@ -118,6 +118,27 @@ def test_no_room_for_another_log_file_refuses_too() -> None:
     assert read(store, "a") == b"".join(noise(10, number) for number in range(27))
 
 
+def test_a_log_file_that_is_full_on_a_full_disk_refuses_and_tears_nothing() -> None:
+    disk = SimulatedDisk()
+    store = start(disk, log_bytes=300)
+    make_open(store, "a")
+    send(store, "a", noise(10))
+    taken, refused = noise(10), 0
+    for number in range(12):
+        disk.capacity = disk.used() + 10  # enough for the PCM alone
+        try:
+            send(store, "a", noise(10, number))
+            taken += noise(10, number)
+        except DiskFullError:
+            refused += 1
+            disk.capacity = None
+            send(store, "a", noise(10, number))
+            taken += noise(10, number)
+    assert refused > 1
+    disk.kill()
+    assert read(start(disk), "a") == taken
+
+
 # ---------------------------------------------------------------------- held sample frames
 
 
