@@ -1,8 +1,11 @@
-"""Rows: programs that clients send, against the same in Python; and against a textbook's Scheme."""
+"""Rows: programs that clients send, beside the same in Python; and ours beside other Schemes."""
 
+import os
+import subprocess
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from racs.wire.replies import ReplyError
 from racs_server.scheme import Budgets, Interpreter
@@ -33,6 +36,14 @@ _TEXTBOOK = {
         525_972,
     ),
 }
+
+_OTHERS = {
+    "fib 20": (_FIB.replace("25", "20"), 6765, ("skime", "smallscheme", "pyscheme")),
+    "fib 25": (_FIB, 75025, ("calysto_scheme",)),
+    "a loop of 300,000 turns": (*_TEXTBOOK["a loop of 300,000 turns"], ("calysto_scheme", "skime")),
+}
+"""The others overflow Python's stack in a loop. calysto_scheme makes Python of such programs."""
+_PYTHON = Path(__file__).parents[2] / ".venv-schemes" / "bin" / "python"
 
 
 def _fib(n: int) -> int:
@@ -78,15 +89,47 @@ def _in_python(work: Callable[[], object], result: int) -> Measure:
     return measure
 
 
-def _beside_the_textbook(name: str, program: str, result: int) -> Row:
-    def ours() -> object:
-        return Interpreter(Budgets(seconds=60.0)).evaluate(program)
+def _ours(program: str, result: int) -> Measure:
+    return _in_python(lambda: Interpreter(Budgets(seconds=60.0)).evaluate(program), result)
 
+
+def _theirs(scheme: str, program: str, result: int) -> Measure:
+    """Return what measures another interpreter, in its own environment."""
+
+    def measure(bench: Bench) -> float:
+        if not _PYTHON.exists():
+            raise NotAvailableError(f"{_PYTHON} is not there: sh scripts/schemes.sh")
+        command = [str(_PYTHON), str(Path(__file__).with_name("schemes.py")), scheme, program]
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, bench.server_cores)
+        try:
+            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        finally:
+            os.sched_setaffinity(0, before)
+        *value, took = said.split()
+        if str(result) not in value[-1]:
+            raise ValueError(f"{scheme} says {said!r}: the result is not {result}")
+        return float(took)
+
+    return measure
+
+
+def _beside_the_textbook(name: str, program: str, result: int) -> Row:
     return Row(
         f"Scheme beside a tree-walker: {name}",
         "ms",
-        _in_python(ours, result),
+        _ours(program, result),
         _in_python(partial(textbook.run, program), result),
+        rounds=3,
+    )
+
+
+def _beside_another(scheme: str, name: str, program: str, result: int) -> Row:
+    return Row(
+        f"Scheme beside {scheme}: {name}",
+        "ms",
+        _ours(program, result),
+        _theirs(scheme, program, result),
         rounds=3,
     )
 
@@ -109,4 +152,9 @@ ROWS = [
         rounds=2,
     ),
     *(_beside_the_textbook(name, *program) for name, program in _TEXTBOOK.items()),
+    *(
+        _beside_another(scheme, name, program, result)
+        for name, (program, result, schemes) in _OTHERS.items()
+        for scheme in schemes
+    ),
 ]

@@ -1,6 +1,7 @@
 """Depth that a text or a program controls is never Python's: 10⁵ levels of everything."""
 
 import itertools
+import resource
 
 import pytest
 
@@ -102,3 +103,19 @@ def test_what_a_library_form_asks_for_is_looked_into_so_far_only(source: str) ->
     deep = "(not " * 900 + "r7rs" + ")" * 900
     with pytest.raises(FormError, match="has a part that is nested deeper than 60 levels"):
         Interpreter().evaluate(source.replace("DEEP", deep))
+
+
+def test_calls_that_go_to_and_fro_map_no_memory_however_deep_they_begin() -> None:
+    interpreter = Interpreter()
+    program = "(define (fib n) (if (< n 2) n (+ (fib (- n 1)) (fib (- n 2))))) (fib 16)"
+
+    def faults(depth: int) -> int:
+        """Return how often new memory was touched by a program that begins so many calls deep."""
+        if depth:
+            return faults(depth - 1)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        assert interpreter.evaluate(program) == 987
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    faults(0)
+    assert max(faults(depth) for depth in range(0, 100, 5)) < 300
