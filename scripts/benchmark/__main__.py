@@ -42,22 +42,31 @@ def main() -> None:
     arguments.folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="racs-bench-", dir=arguments.folder) as folder:
         bench = Bench(Path(folder) / "data", quick=arguments.quick)
-        for section, rows in SECTIONS.items():
-            rows = chosen(rows, arguments.only, quick=arguments.quick)
-            if arguments.list:
-                print(*(row.name for row in rows), sep="\n")
-                continue
-            try:
-                with console.status(section) as status:
-                    for row in rows:
-                        status.update(row.name)
-                        outcomes.append(measure(row, bench))
-            finally:
-                bench.clear()
+        try:
+            for section, rows in SECTIONS.items():
+                rows = chosen(rows, arguments.only, quick=arguments.quick)
+                if arguments.list:
+                    print(*(row.name for row in rows), sep="\n")
+                else:
+                    _measure_section(section, rows, bench, console, outcomes)
+        except KeyboardInterrupt:
+            console.print(f"interrupted: {len(outcomes)} rows were measured")
     if outcomes:
         print_table(outcomes)
         if arguments.json is not None:
             write_json(outcomes, arguments.json)
+
+
+def _measure_section(
+    section: str, rows: Sequence[Row], bench: Bench, console: Console, outcomes: list[Outcome]
+) -> None:
+    try:
+        with console.status(section) as status:
+            for row in rows:
+                status.update(row.name)
+                outcomes.append(measure(row, bench))
+    finally:
+        bench.clear()
 
 
 if __name__ == "__main__":
