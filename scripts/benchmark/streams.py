@@ -130,7 +130,7 @@ def _bare_start(_: Bench) -> float:
 def _recovery(bench: Bench) -> float:
     """Return the seconds that a start takes with a gigabyte that came since the last checkpoint."""
     folder = bench.folder()
-    server = bench.start(folder, "--checkpoint-interval", "3600", "--log-bytes", "1073741824")
+    server = bench.start(folder, "--checkpoint-interval", "3600")
     _send_gigabytes(server.port, 1_000_000_000)
     server.end(signal.SIGKILL)
     bench.folders["killed"] = folder
