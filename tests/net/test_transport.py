@@ -1,7 +1,8 @@
 """Clients' sockets at rest: who is answered when, and by whom."""
 
-import math
+import itertools
 import socket
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -124,7 +125,15 @@ async def test_what_is_called_when_nobody_looks_out_any_more_is_called_neverthel
 async def test_while_another_thread_is_needed_it_is_not_kept_from_the_processor(
     nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("racs_server.net.lookout._PATIENCE", math.inf)  # awake until bytes come
+    looks = itertools.count()
+
+    def perf_counter() -> float:
+        assert next(looks) < 100, "it stays awake"
+        return 0.0
+
+    # time stands still: who stays awake for a moment does so until bytes come
+    clock = SimpleNamespace(perf_counter=perf_counter)
+    monkeypatch.setattr("racs_server.net.lookout.time", clock)
     lookout = Lookout(lambda: True)
     nursery.start_soon(lookout.run)
     with Peer(lookout) as peer:
